@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from codegen import naming
 from codegen.loader import Loader
 from codegen.resolve import resolve
-from codegen.targets import c
+from codegen.targets import c, python, rust
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,4 +41,6 @@ def headers(root: Path) -> dict[Path, str]:
     prefix = naming.prefix_of(spec.modules[0].name)
     return {
         root / "guest/c/include/wasi_ephemeral_nn.h": render("c/header.h.j2", c.build(spec, prefix)),
+        root / "guest/rust/src/raw.rs": render("rust/raw.rs.j2", rust.build(spec)),
+        root / "host/abi.py": render("python/abi.py.j2", python.build(spec), blank_lines=2),
     }

@@ -26,12 +26,18 @@ def environment(folder: Path = TEMPLATES) -> ImmutableSandboxedEnvironment:
     )
 
 
-def render(template: str, view: object) -> str:
-    """Return one file: LF, one final newline, no trailing blanks, never two blank lines in a row."""
+def render(template: str, view: object, *, blank_lines: int = 1) -> str:
+    """Return the text of one file: LF, one final newline, no trailing blanks.
+
+    Args:
+        template: its path below the templates' folder.
+        view: what the template sees as `view`.
+        blank_lines: how many blank lines in a row the output's style allows.
+    """
     text = environment().get_template(template).render(view=view)
     lines: list[str] = []
     for line in text.splitlines():
         stripped = line.rstrip()
-        if stripped or (lines and lines[-1]):
+        if stripped or any(lines[-blank_lines:]):
             lines.append(stripped)
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -1,0 +1,7 @@
+//! WASI-NN for WebAssembly core modules (`wasm32-wasip1`).
+//!
+//! [`raw`] is generated from the witx text of the interface: its types, its imports, and a thin typed
+//! function for each. Every layout is asserted at compile time. No dependencies, no `std`.
+#![no_std]
+
+pub mod raw;
