@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from codegen import syntax
+from codegen.cursor import Cursor, Refused, described, head_of
 from codegen.sexpr import Atom, Group, SExpr
 from codegen.source import Diagnostic, Span, WitxError, did_you_mean, quoted
 
@@ -38,14 +39,6 @@ _FOREIGN: Final = {
 }
 
 
-class _Refused(Exception):  # noqa: N818 (control flow inside this module, never seen outside)
-    """One expression is beyond repair; its siblings are still parsed."""
-
-    def __init__(self, message: str, span: Span, help_: str | None = None) -> None:
-        super().__init__()
-        self.diagnostic = Diagnostic(message, span, help=help_)
-
-
 def parse(source: Source, expressions: tuple[SExpr, ...]) -> syntax.File:
     """Return the syntax tree of one file.
 
@@ -70,79 +63,6 @@ def docs_of(comments: tuple[str, ...]) -> str:
     return "".join(line[indent:].rstrip() + "\n" for line in kept)
 
 
-class _Cursor:
-    """The items of one group, taken from left to right; says what is missing and what is left over."""
-
-    def __init__(self, group: Group, skip: int = 1) -> None:
-        self.group = group
-        self.items = group.items[skip:]
-        self.index = 0
-
-    @property
-    def next(self) -> SExpr | None:
-        return self.items[self.index] if self.index < len(self.items) else None
-
-    @property
-    def rest(self) -> tuple[SExpr, ...]:
-        taken, self.index = self.items[self.index :], len(self.items)
-        return taken
-
-    def take(self, what: str) -> SExpr:
-        item = self.next
-        if item is None:
-            closing = Span(self.group.span.source, self.group.span.end - 1, self.group.span.end)
-            raise _Refused(f"expected {what} before this `)`", closing)
-        self.index += 1
-        return item
-
-    def atom(self, kind: str, what: str) -> Atom:
-        item = self.take(what)
-        if not isinstance(item, Atom) or item.kind != kind:
-            is_bare = isinstance(item, Atom) and item.kind == "word" and kind == "id"
-            help_ = "names start with `$`" if is_bare else None
-            raise _Refused(f"expected {what}, found {_described(item)}", item.span, help_)
-        return item
-
-    def name(self, what: str) -> syntax.Name:
-        atom = self.atom("id", what)
-        return syntax.Name(atom.text, atom.span)
-
-    def string(self, what: str) -> syntax.Name:
-        atom = self.atom("string", what)
-        return syntax.Name(atom.text, atom.span)
-
-    def optional_group(self, *head: str) -> _Cursor | None:
-        """Take the next item if it is a group that starts with these words."""
-        item = self.next
-        if not isinstance(item, Group) or _head(item, len(head)) != head:
-            return None
-        self.index += 1
-        return _Cursor(item, len(head))
-
-    def end(self) -> None:
-        item = self.next
-        if item is not None:
-            raise _Refused(f"unexpected {_described(item)}", item.span)
-
-
-def _head(group: Group, count: int) -> tuple[str, ...]:
-    """Return the first words of a group, annotations with their `@`."""
-    return tuple(
-        "@" + item.text if item.kind == "annotation" else item.text
-        for item in group.items[:count]
-        if isinstance(item, Atom) and item.kind in {"word", "annotation"}
-    )
-
-
-def _described(item: SExpr) -> str:
-    if isinstance(item, Group):
-        head = _head(item, 1)
-        return quoted(f"({head[0]} …)") if head else "a list"
-    if item.kind == "string":
-        return f"string {quoted(item.text)}"
-    return quoted({"id": "$", "annotation": "@"}.get(item.kind, "") + item.text)
-
-
 class _Parser:
     """The grammar; `problems` collects what was refused."""
 
@@ -155,7 +75,7 @@ class _Parser:
         for item in items:
             try:
                 parsed.append(parse_one(item))
-            except _Refused as refused:
+            except Refused as refused:
                 self.problems.append(refused.diagnostic)
         return tuple(parsed)
 
@@ -163,7 +83,7 @@ class _Parser:
 
     def declaration(self, item: SExpr) -> syntax.Declaration:
         group, head = self._form(item, "a declaration")
-        cursor = _Cursor(group)
+        cursor = Cursor(group)
         docs = docs_of(group.comments)
         match head:
             case "use":
@@ -173,7 +93,7 @@ class _Parser:
                 declaration = syntax.Typename(name, self.type(cursor.take("a type"), named=True), docs)
             case "module":
                 name = cursor.name("the module's name")
-                imports, functions = self._module_items(cursor.rest)
+                imports, functions = self._module_items(cursor.rest())
                 declaration = syntax.Module(name, imports, functions, docs)
             case "@witx":
                 declaration = self._constant(cursor, docs)
@@ -182,11 +102,11 @@ class _Parser:
         cursor.end()
         return declaration
 
-    def _constant(self, cursor: _Cursor, docs: str) -> syntax.Constant:
+    def _constant(self, cursor: Cursor, docs: str) -> syntax.Constant:
         keyword = cursor.atom("word", "`const`")
         if keyword.text != "const":
             message = f"unknown declaration {quoted('@witx ' + keyword.text)}"
-            raise _Refused(message, keyword.span, did_you_mean(keyword.text, ("const",)))
+            raise Refused(message, keyword.span, did_you_mean(keyword.text, ("const",)))
         type_name = cursor.name("the constant's type")
         name = cursor.name("the constant's name")
         value = cursor.atom("integer", "the constant's value, an unsigned integer")
@@ -203,7 +123,7 @@ class _Parser:
 
     def _module_item(self, item: SExpr) -> syntax.Import | syntax.Function:
         group, head = self._form(item, "an import or a function")
-        cursor = _Cursor(group)
+        cursor = Cursor(group)
         docs = docs_of(group.comments)
         match head:
             case "import":
@@ -211,36 +131,36 @@ class _Parser:
             case "@interface":
                 parsed = self._function(cursor, docs)
             case "typename" | "use" | "module" | "@witx":
-                raise _Refused(f"`{head}` inside a module", group.items[0].span, _DOCUMENT_LEVEL)
+                raise Refused(f"`{head}` inside a module", group.items[0].span, _DOCUMENT_LEVEL)
             case _:
                 raise self._unknown("module item", head, group, ("import", "@interface"))
         cursor.end()
         return parsed
 
-    def _import(self, cursor: _Cursor, docs: str) -> syntax.Import:
+    def _import(self, cursor: Cursor, docs: str) -> syntax.Import:
         name = cursor.string("the import's name in quotes")
         memory = cursor.optional_group("memory")
         if memory is None:
             item = cursor.take("`(memory)`")
-            raise _Refused(f"expected `(memory)`, found {_described(item)}", item.span)
+            raise Refused(f"expected `(memory)`, found {described(item)}", item.span)
         memory.end()
         return syntax.Import(name, docs)
 
-    def _function(self, cursor: _Cursor, docs: str) -> syntax.Function:
+    def _function(self, cursor: Cursor, docs: str) -> syntax.Function:
         keyword = cursor.atom("word", "`func`")
         if keyword.text != "func":
             message = f"unknown interface item {quoted(keyword.text)}"
-            raise _Refused(message, keyword.span, did_you_mean(keyword.text, ("func",)))
+            raise Refused(message, keyword.span, did_you_mean(keyword.text, ("func",)))
         export = cursor.optional_group("export")
         if export is None:
             item = cursor.take('`(export "name")`')
-            raise _Refused(f'expected `(export "name")`, found {_described(item)}', item.span)
+            raise Refused(f'expected `(export "name")`, found {described(item)}', item.span)
         name = export.string("the function's name in quotes")
         export.end()
         params: list[syntax.Param] = []
         results: list[syntax.Param] = []
         noreturn: list[Span] = []
-        self.each(cursor.rest, lambda item: self._signature_item(item, params, results, noreturn))
+        self.each(cursor.rest(), lambda item: self._signature_item(item, params, results, noreturn))
         if len(noreturn) > 1:
             first = ("first here", noreturn[0])
             self.problems.append(Diagnostic("`noreturn` is said twice", noreturn[1], (first,)))
@@ -250,7 +170,7 @@ class _Parser:
         self, item: SExpr, params: list[syntax.Param], results: list[syntax.Param], noreturn: list[Span]
     ) -> None:
         group, head = self._form(item, "a parameter or a result")
-        cursor = _Cursor(group)
+        cursor = Cursor(group)
         match head:
             case "param" | "result":
                 name = cursor.name(f"the {head}'s name")
@@ -261,7 +181,7 @@ class _Parser:
                 keyword = cursor.atom("word", "`noreturn`")
                 if keyword.text != "noreturn":
                     message = f"unknown annotation {quoted('@witx ' + keyword.text)}"
-                    raise _Refused(message, keyword.span, did_you_mean(keyword.text, ("noreturn",)))
+                    raise Refused(message, keyword.span, did_you_mean(keyword.text, ("noreturn",)))
                 noreturn.append(group.span)
             case _:
                 raise self._unknown("signature item", head, group, ("param", "result", "@witx"))
@@ -275,12 +195,12 @@ class _Parser:
             return self._simple_type(item)
         group, head = self._form(item, "a type")
         if head in {"enum", "flags", "record", "union", "handle"} and not named:
-            raise _Refused(
+            raise Refused(
                 f"an anonymous `{head}` is not allowed here",
                 group.span,
                 f"give it a name with `(typename $name ({head} …))` and use that name",
             )
-        cursor = _Cursor(group)
+        cursor = Cursor(group)
         parsed = self._compound(head, group, cursor)
         cursor.end()
         return parsed
@@ -298,13 +218,13 @@ class _Parser:
         help_ = _FOREIGN.get(atom.text)
         if help_ is None and atom.text in _WITX_TYPES:
             help_ = f"it is written `(@witx {atom.text})`"
-        raise _Refused(
-            f"unknown type {_described(atom)}",
+        raise Refused(
+            f"unknown type {described(atom)}",
             atom.span,
             help_ or did_you_mean(atom.text, (*BUILTINS, "string", "bool")),
         )
 
-    def _compound(self, head: str, group: Group, cursor: _Cursor) -> syntax.Type:  # noqa: C901, PLR0911 (one branch per form)
+    def _compound(self, head: str, group: Group, cursor: Cursor) -> syntax.Type:  # noqa: C901, PLR0911 (one branch per form)
         span = group.span
         match head:
             case "enum":
@@ -316,11 +236,11 @@ class _Parser:
             case "record":
                 return syntax.Record(self._fields(cursor, group), span)
             case "variant":
-                return syntax.Variant(self._tag(cursor), self.each(cursor.rest, self._case), span)
+                return syntax.Variant(self._tag(cursor), self.each(cursor.rest(), self._case), span)
             case "union":
-                return syntax.Union(self._tag(cursor), self.each(cursor.rest, self._union_member), span)
+                return syntax.Union(self._tag(cursor), self.each(cursor.rest(), self._union_member), span)
             case "tuple":
-                return syntax.Tuple(self.each(cursor.rest, self.type), span)
+                return syntax.Tuple(self.each(cursor.rest(), self.type), span)
             case "expected":
                 return self._expected(cursor, span)
             case "list":
@@ -331,13 +251,13 @@ class _Parser:
                 return self._witx_type(cursor, span)
         raise self._unknown("type", head, group, (*_COMPOUNDS, *BUILTINS, "string", "bool"))
 
-    def _integer_option(self, cursor: _Cursor, keyword: str, group: Group) -> syntax.Builtin | None:
+    def _integer_option(self, cursor: Cursor, keyword: str, group: Group) -> syntax.Builtin | None:
         option = cursor.optional_group("@witx", keyword)
         if option is None:
             item = cursor.next
             if isinstance(item, Atom) and item.kind == "word" and item.text in BUILTINS:
-                form = _head(group, 1)[0]
-                raise _Refused(
+                form = head_of(group, 1)[0]
+                raise Refused(
                     f"`({form} {item.text} …)` is of an older witx dialect",
                     item.span,
                     f"the 0.9 spelling is `({form} (@witx {keyword} {item.text}) …)`",
@@ -347,33 +267,33 @@ class _Parser:
         option.end()
         if isinstance(type_, syntax.Builtin):
             return type_
-        raise _Refused(f"the {keyword} must be u8, u16, u32 or u64", type_.span)
+        raise Refused(f"the {keyword} must be u8, u16, u32 or u64", type_.span)
 
     def _bare_names(
-        self, cursor: _Cursor, what: str, group: Group, least: int = 0
+        self, cursor: Cursor, what: str, group: Group, least: int = 0
     ) -> tuple[syntax.Member, ...]:
         def one(item: SExpr) -> syntax.Member:
             if isinstance(item, Atom) and item.kind == "id":
                 name = syntax.Name(item.text, item.span)
                 return syntax.Member(name, None, docs_of(item.comments), item.span)
-            raise _Refused(f"expected {what}, `$name`, found {_described(item)}", item.span)
+            raise Refused(f"expected {what}, `$name`, found {described(item)}", item.span)
 
-        items = cursor.rest
+        items = cursor.rest()
         if len(items) < least:
-            raise _Refused(f"expected {what}, `$name`", group.span)
+            raise Refused(f"expected {what}, `$name`", group.span)
         return self.each(items, one)
 
-    def _fields(self, cursor: _Cursor, group: Group) -> tuple[syntax.Member, ...]:
-        items = cursor.rest
+    def _fields(self, cursor: Cursor, group: Group) -> tuple[syntax.Member, ...]:
+        items = cursor.rest()
         if not items:
-            raise _Refused("a record needs at least one field", group.span)
+            raise Refused("a record needs at least one field", group.span)
         return self.each(items, self._field)
 
     def _field(self, item: SExpr) -> syntax.Member:
         group, head = self._form(item, "a field")
         if head != "field":
             raise self._unknown("record item", head, group, ("field",))
-        cursor = _Cursor(group)
+        cursor = Cursor(group)
         name = cursor.name("the field's name")
         type_ = self.type(cursor.take("the field's type"))
         cursor.end()
@@ -383,7 +303,7 @@ class _Parser:
         group, head = self._form(item, "a case")
         if head != "case":
             raise self._unknown("variant item", head, group, ("case",))
-        cursor = _Cursor(group)
+        cursor = Cursor(group)
         name = cursor.name("the case's name")
         type_ = None if cursor.next is None else self.type(cursor.take("the case's type"))
         cursor.end()
@@ -392,7 +312,7 @@ class _Parser:
     def _union_member(self, item: SExpr) -> syntax.UnionMember:
         return syntax.UnionMember(self.type(item), docs_of(item.comments))
 
-    def _tag(self, cursor: _Cursor) -> syntax.Type | None:
+    def _tag(self, cursor: Cursor) -> syntax.Type | None:
         option = cursor.optional_group("@witx", "tag")
         if option is None:
             return None
@@ -400,26 +320,26 @@ class _Parser:
         option.end()
         return tag
 
-    def _expected(self, cursor: _Cursor, span: Span) -> syntax.Expected:
+    def _expected(self, cursor: Cursor, span: Span) -> syntax.Expected:
         ok = None
-        if not (isinstance(cursor.next, Group) and _head(cursor.next, 1) == ("error",)):
+        if not (isinstance(cursor.next, Group) and head_of(cursor.next, 1) == ("error",)):
             ok = self.type(cursor.take("`(error …)`"))
         error = cursor.optional_group("error")
         if error is None:
             item = cursor.take("`(error …)`")
-            raise _Refused(f"expected `(error …)`, found {_described(item)}", item.span)
+            raise Refused(f"expected `(error …)`, found {described(item)}", item.span)
         err = None if error.next is None else self.type(error.take("the error type"))
         error.end()
         return syntax.Expected(ok, err, span)
 
-    def _handle(self, cursor: _Cursor, span: Span) -> syntax.Handle:
+    def _handle(self, cursor: Cursor, span: Span) -> syntax.Handle:
         if cursor.next is not None:
-            raise _Refused(
+            raise Refused(
                 "`(handle …)` with a name is of a later dialect", span, "the 0.9 spelling is `(handle)`"
             )
         return syntax.Handle(span)
 
-    def _witx_type(self, cursor: _Cursor, span: Span) -> syntax.Type:
+    def _witx_type(self, cursor: Cursor, span: Span) -> syntax.Type:
         keyword = cursor.atom("word", "`pointer`, `const_pointer`, `usize` or `char8`")
         match keyword.text:
             case "pointer" | "const_pointer":
@@ -428,20 +348,20 @@ class _Parser:
             case "usize" | "char8":
                 return syntax.Builtin(keyword.text, span)
         message = f"unknown type {quoted('@witx ' + keyword.text)}"
-        raise _Refused(message, keyword.span, did_you_mean(keyword.text, _WITX_TYPES))
+        raise Refused(message, keyword.span, did_you_mean(keyword.text, _WITX_TYPES))
 
     def _form(self, item: SExpr, what: str) -> tuple[Group, str]:
         """Return a group and the word it starts with."""
         if isinstance(item, Atom):
-            raise _Refused(f"expected {what} in parentheses, found {_described(item)}", item.span)
+            raise Refused(f"expected {what} in parentheses, found {described(item)}", item.span)
         if not item.items:
-            raise _Refused(f"expected {what}, found `()`", item.span)
-        head = _head(item, 1)
+            raise Refused(f"expected {what}, found `()`", item.span)
+        head = head_of(item, 1)
         if not head:
             first = item.items[0]
-            raise _Refused(f"expected {what}, found {_described(first)}", first.span)
+            raise Refused(f"expected {what}, found {described(first)}", first.span)
         return item, head[0]
 
-    def _unknown(self, what: str, head: str, group: Group, known: tuple[str, ...]) -> _Refused:
+    def _unknown(self, what: str, head: str, group: Group, known: tuple[str, ...]) -> Refused:
         help_ = _FOREIGN.get(head) or did_you_mean(head, known)
-        return _Refused(f"unknown {what} {quoted(head)}", group.items[0].span, help_)
+        return Refused(f"unknown {what} {quoted(head)}", group.items[0].span, help_)
