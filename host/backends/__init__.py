@@ -1,0 +1,85 @@
+"""The seam between wasi-nn and what computes: a backend makes graphs, a graph requests, a request infers.
+
+Nothing here imports a backend; a backend imports nothing of wasm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from host.abi import ExecutionTarget, GraphEncoding, TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """The lengths a dimension may have: `low` to `high`, both included; `high` None when unbounded."""
+
+    low: int
+    high: int | None
+
+    def fits(self, length: int) -> bool:
+        """Return whether a tensor may have `length` here."""
+        return self.low <= length and (self.high is None or length <= self.high)
+
+    def __str__(self) -> str:
+        if self.low == self.high:
+            return str(self.low)
+        return f"{self.low}..{'' if self.high is None else self.high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input or output of a graph.
+
+    `dimensions` is None for a dynamic rank. `type` is None for an element type that wasi-nn has no value for;
+    `type_name` is the backend's name of the type.
+    """
+
+    dimensions: tuple[Dimension, ...] | None
+    type: TensorType | None
+    type_name: str
+
+
+class Request(Protocol):
+    """One inference at a time, with input tensors of its own."""
+
+    def set_input(self, index: int, dimensions: tuple[int, ...], data: bytes) -> None:
+        """Copy `data` in as input `index`; the caller has checked index, dimensions, type and length."""
+
+    def infer(self) -> None:
+        """Run the inference on the inputs set; NnError when the backend cannot."""
+
+    def output(self, index: int) -> bytes:
+        """Return a copy of output `index` of the last inference, in the model's own layout."""
+
+
+class Graph(Protocol):
+    """A compiled model."""
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """The inputs, by index."""
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """The outputs, by index."""
+
+    def request(self) -> Request:
+        """Return a new, independent request."""
+
+
+class Backend(Protocol):
+    """Something that compiles models."""
+
+    def load(self, builders: tuple[bytes, ...], encoding: GraphEncoding, target: ExecutionTarget) -> Graph:
+        """Compile a guest's bytes, already checked by `host.formats`; NnError when it cannot.
+
+        The bytes are hostile: they must never reach an interface that takes them for a path.
+        """
+
+    def load_path(self, path: Path) -> Graph:
+        """Compile the model file at `path`, which the operator chose; NnError when it cannot."""

@@ -1,0 +1,199 @@
+"""What the wasi-nn functions mean: graphs, contexts and the order of calls; no wasm and no OpenVINO in it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from host.abi import ExecutionTarget, GraphEncoding, TensorType
+from host.errors import Condition, NnError
+from host.formats import recognise
+from host.handles import HandleTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from host.backends import Backend, Graph, Port, Request
+    from host.registry import Registry
+
+ELEMENT_BYTES: Final = MappingProxyType(
+    {
+        TensorType.F16: 2,
+        TensorType.F32: 4,
+        TensorType.F64: 8,
+        TensorType.U8: 1,
+        TensorType.I32: 4,
+        TensorType.I64: 8,
+    }
+)
+
+E = TypeVar("E", bound=IntEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on what one guest may ask for. Sizes in bytes."""
+
+    graphs: int = 256
+    contexts: int = 1024
+    builders: int = 16
+    model_bytes: int = 1 << 31
+    name_bytes: int = 4096
+    rank: int = 32
+    tensor_bytes: int = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class TensorView:
+    """A tensor as the guest described it: nothing in it has been compared with a model."""
+
+    dimensions: tuple[int, ...]
+    type: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class _Context:
+    graph: Graph
+    request: Request
+    inputs_set: set[int] = field(default_factory=set)
+    is_computed: bool = False
+
+
+class Session:
+    """One guest's graphs and contexts; a method that raises NnError has added no handle."""
+
+    def __init__(
+        self,
+        backend: Callable[[], Backend],
+        registry: Registry,
+        notice: Callable[[str], None],
+        limits: Limits | None = None,
+    ) -> None:
+        """Make an empty session.
+
+        Args:
+            backend: Gives the backend; called only when a model has to be compiled.
+            registry: The models `load_by_name` may give out.
+            notice: Hears of what takes long, before it starts.
+            limits: Caps; the defaults of `Limits` when None.
+        """
+        self.limits = limits or Limits()
+        self._backend = backend
+        self._registry = registry
+        self._notice = notice
+        handles = itertools.count(1)  # from 1: a handle that was left at zero is never live
+        self._graphs: HandleTable[Graph] = HandleTable("graph", self.limits.graphs, handles)
+        self._contexts: HandleTable[_Context] = HandleTable(
+            "graph_execution_context", self.limits.contexts, handles
+        )
+
+    def load(self, builders: tuple[bytes, ...], encoding: int, target: int) -> int:
+        """Compile a model from the guest's bytes; return its graph handle."""
+        device = _member(ExecutionTarget, target, Condition.BAD_TARGET)
+        claimed = _member(GraphEncoding, encoding, Condition.BAD_ENCODING)
+        self._graphs.check_room()
+        definite = recognise(builders, claimed)
+        self._notice(f"compiling {sum(map(len, builders))} bytes of {definite.name.lower()} from the guest")
+        return self._graphs.insert(self._backend().load(builders, definite, device))
+
+    def load_by_name(self, name: bytes) -> int:
+        """Return a graph handle for the model the operator registered as `name` (UTF-8)."""
+        try:
+            text = name.decode()
+        except UnicodeDecodeError as error:
+            raise NnError(Condition.BAD_NAME, f"the name is not UTF-8: {error.reason}") from None
+        if "\0" in text:
+            raise NnError(Condition.BAD_NAME, "the name has a NUL in it")
+        self._graphs.check_room()
+        return self._graphs.insert(self._registry.graph(text, self._backend, self._notice))
+
+    def init_execution_context(self, graph: int) -> int:
+        """Return a context handle: its own inputs and outputs for `graph`."""
+        live = self._graphs.get(graph)
+        self._contexts.check_room()
+        return self._contexts.insert(_Context(live, live.request()))
+
+    def set_input(self, context: int, index: int, tensor: TensorView) -> None:
+        """Copy `tensor` in as input `index`, in place of what was there."""
+        live = self._contexts.get(context)
+        port = _port(live.graph.inputs, index, "input")
+        tensor_type = _member(TensorType, tensor.type, Condition.BAD_TENSOR_TYPE)
+        self._check_length(tensor, tensor_type)
+        if tensor_type is not port.type:
+            raise NnError(
+                Condition.TYPE_DIFFERS, f"input {index} is {port.type_name}, got {tensor_type.name.lower()}"
+            )
+        live.request.set_input(index, _fit(port, index, tensor.dimensions), tensor.data)
+        live.inputs_set.add(index)
+
+    def compute(self, context: int) -> None:
+        """Run the inference on the inputs as they are set now."""
+        live = self._contexts.get(context)
+        unset = [index for index in range(len(live.graph.inputs)) if index not in live.inputs_set]
+        if unset:
+            raise NnError(Condition.INPUT_NOT_SET, f"inputs {unset} are not set")
+        live.is_computed = False
+        live.request.infer()
+        live.is_computed = True
+
+    def get_output(self, context: int, index: int) -> bytes:
+        """Return output `index` of the last `compute`, as bytes in the model's own layout."""
+        live = self._contexts.get(context)
+        _port(live.graph.outputs, index, "output")
+        if not live.is_computed:
+            raise NnError(Condition.NOT_COMPUTED, "`compute` has not succeeded on this context")
+        return live.request.output(index)
+
+    def _check_length(self, tensor: TensorView, tensor_type: TensorType) -> None:
+        element = ELEMENT_BYTES[tensor_type]
+        needed = math.prod(tensor.dimensions) * element
+        if needed > self.limits.tensor_bytes:
+            raise NnError(
+                Condition.ABSURD_SIZE, f"tensor of {needed} bytes; {self.limits.tensor_bytes} is the most"
+            )
+        if needed != len(tensor.data):
+            raise NnError(
+                Condition.DATA_LENGTH,
+                f"{_shape(tensor.dimensions)} of {tensor_type.name.lower()} is {needed} bytes, "
+                f"got {len(tensor.data)}",
+            )
+
+
+def _member(kind: type[E], value: int, condition: Condition) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(f"{member.value} {member.name.lower()}" for member in kind)
+        raise NnError(condition, f"{value} is none of {known}") from None
+
+
+def _port(ports: tuple[Port, ...], index: int, what: str) -> Port:
+    if index >= len(ports):
+        raise NnError(Condition.INDEX_OUT_OF_RANGE, f"{what} {index} of a model that has {len(ports)}")
+    return ports[index]
+
+
+def _fit(port: Port, index: int, dimensions: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what `dimensions` of the guest are to the port: many guests can only say [1] for rank 0."""
+    if port.dimensions is None:
+        return dimensions
+    if port.dimensions == () and dimensions == (1,):
+        return ()
+    pairs = zip(port.dimensions, dimensions, strict=False)
+    if len(port.dimensions) != len(dimensions) or not all(
+        dimension.fits(length) for dimension, length in pairs
+    ):
+        raise NnError(
+            Condition.DIMENSIONS_DO_NOT_FIT,
+            f"input {index} is {_shape(port.dimensions)}, got {_shape(dimensions)}",
+        )
+    return dimensions
+
+
+def _shape(dimensions: tuple[object, ...]) -> str:
+    return f"[{', '.join(map(str, dimensions))}]"

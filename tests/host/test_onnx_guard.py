@@ -1,0 +1,126 @@
+"""No ONNX model hides a file from the guard, wherever in the protobuf it names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from host.abi import NnErrno
+from host.backends.onnx_guard import NotOnnxError, external_locations, is_onnx
+from host.nn import Session
+from host.registry import Registry
+from tests.host.guests import Guest
+from tests.host.models import external, field, onnx, tensor, varint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from host.backends.openvino import OpenVino
+
+OUTSIDE = external("w", "../secret")
+INSIDE = tensor("c", bytes(8))
+
+
+def _node(attribute: bytes) -> bytes:
+    return field(4, "If") + field(5, field(1, "a") + attribute)
+
+
+SUBGRAPH = field(5, OUTSIDE)
+PLACES = {
+    "initializer": onnx(OUTSIDE),
+    "second graph field, which a parser merges into the first": onnx(INSIDE, model_more=field(7, SUBGRAPH)),
+    "sparse initializer, values": onnx(INSIDE, field(15, field(1, OUTSIDE))),
+    "sparse initializer, indices": onnx(INSIDE, field(15, field(2, OUTSIDE))),
+    "attribute, tensor": onnx(INSIDE, field(1, _node(field(5, OUTSIDE)))),
+    "attribute, tensors": onnx(INSIDE, field(1, _node(field(10, OUTSIDE)))),
+    "attribute, graph": onnx(INSIDE, field(1, _node(field(6, SUBGRAPH)))),
+    "attribute, graphs": onnx(INSIDE, field(1, _node(field(11, SUBGRAPH)))),
+    "attribute, sparse tensor": onnx(INSIDE, field(1, _node(field(22, field(1, OUTSIDE))))),
+    "attribute, sparse tensors": onnx(INSIDE, field(1, _node(field(23, field(2, OUTSIDE))))),
+    "subgraph of a subgraph": onnx(INSIDE, field(1, _node(field(6, field(1, _node(field(6, SUBGRAPH))))))),
+    "function": onnx(INSIDE, model_more=field(25, field(7, _node(field(5, OUTSIDE))))),
+    "function, default of an attribute": onnx(INSIDE, model_more=field(25, field(11, field(5, OUTSIDE)))),
+    "training": onnx(INSIDE, model_more=field(20, field(1, SUBGRAPH) + field(2, SUBGRAPH))),
+    "key written with needless bytes": onnx(
+        tensor("c", bytes(8), b"\xea\x00" + field(13, field(2, "x"))[1:])
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_external_data_is_found(place: str) -> None:
+    assert external_locations(PLACES[place])
+
+
+def test_location_is_told() -> None:
+    assert "../secret" in external_locations(onnx(OUTSIDE))
+
+
+def test_mark_without_a_location_counts() -> None:
+    assert external_locations(onnx(tensor("c", bytes(8), field(14, 1)))) == ("",)
+
+
+def test_location_without_the_mark_counts() -> None:
+    entry = field(13, field(1, "location") + field(2, "x"))
+    assert external_locations(onnx(tensor("c", bytes(8), entry))) == ("x",)
+
+
+def test_mark_that_is_taken_back_counts() -> None:
+    """A parser keeps the last of several; the guard does not rely on that."""
+    assert external_locations(onnx(tensor("c", bytes(8), field(14, 1) + field(14, 0))))
+
+
+def test_model_that_holds_its_data_passes() -> None:
+    model = onnx(tensor("c", b"external_data location /etc/hostname    ", field(14, 0)))
+    assert is_onnx(model)
+    assert external_locations(model) == ()
+
+
+def test_deep_nesting_is_walked_without_recursion() -> None:
+    graph = SUBGRAPH
+    for _ in range(2000):
+        graph = field(1, field(5, field(6, graph)))
+    assert external_locations(field(1, 8) + field(7, graph))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x0b\x0c",  # a group
+        b"\x06",  # wire type 6
+        b"\x00\x00",  # field 0
+        b"\x08",  # a varint that is not there
+        b"\x08" + b"\xff" * 11,  # a varint without an end
+        field(7, b"x" * 9)[:-1],
+        varint(1 << 35 | 7 << 3 | 2) + b"\0",  # a key of more than 32 bits, which a parser may cut to 32
+        varint(7 << 3 | 2) + varint(1 << 63),
+        b"\x0d\0\0\0",
+    ],
+)
+def test_malformed_protobuf_is_refused(data: bytes) -> None:
+    assert not is_onnx(data)
+    with pytest.raises(NotOnnxError):
+        external_locations(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x0a\x00", b"<?xml", field(1, 8), field(1, "blocks") + field(7, b"")]
+)
+def test_other_formats_are_not_onnx(data: bytes) -> None:
+    assert not is_onnx(data)
+
+
+@pytest.mark.parametrize(
+    ("location", "errno"), [("data.bin", NnErrno.SUCCESS), ("../data.bin", NnErrno.RUNTIME_ERROR)]
+)
+def test_named_onnx_may_keep_data_in_its_own_folder_only(
+    backend: Callable[[], OpenVino], tmp_path: Path, location: str, errno: NnErrno
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / location).write_bytes(bytes(8))
+    (folder / "m.onnx").write_bytes(onnx(external("c", location)))
+    guest = Guest(Session(backend, Registry({"m": folder / "m.onnx"}), lambda _: None))
+    assert guest.load_by_name(b"m") == errno, guest.reports
