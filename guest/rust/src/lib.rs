@@ -4,4 +4,5 @@
 //! function for each. Every layout is asserted at compile time. No dependencies, no `std`.
 #![no_std]
 
+#[rustfmt::skip] // generated
 pub mod raw;

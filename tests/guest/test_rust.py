@@ -1,0 +1,76 @@
+"""The Rust module compiles wherever there is a standard library for it, without a warning."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CRATE = ROOT / "guest/rust"
+
+
+def tool(name: str) -> str:
+    """Return a program's path; without it the test is skipped, and fails where CI is set."""
+    path = shutil.which(name)
+    if path is None:
+        missing = f"{name} is not installed"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return path
+
+
+def targets() -> list[str]:
+    """Return the host, and wasm32 where rustc has a `core` for it."""
+    found = [""]
+    for target in ("wasm32-wasip1", "wasm32-unknown-unknown"):
+        command = ["rustc", "--print", "target-libdir", "--target", target]
+        if shutil.which("rustc"):
+            folder = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+            found += [target] if any(Path(folder).glob("libcore-*.rlib")) else []
+    return found
+
+
+@pytest.mark.parametrize("target", targets(), ids=lambda target: target or "host")
+def test_the_crate_compiles_without_a_warning(target: str, tmp_path: Path) -> None:
+    command = [tool("rustc"), "--edition=2021", "--crate-type=lib", "--emit=metadata", "-Dwarnings"]
+    command += [f"--target={target}"] if target else []
+    done = subprocess.run(
+        [*command, "-o", str(tmp_path / "wasinn.rmeta"), str(CRATE / "src/lib.rs")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_size_does_not_compile(tmp_path: Path) -> None:
+    """The asserts are alive: with the guard on wasm32 taken away, pointers of 8 bytes break them."""
+    rustc = tool("rustc")
+    raw = (CRATE / "src/raw.rs").read_text(encoding="utf-8")
+    guard = '#[cfg(target_arch = "wasm32")]\nconst _'
+    assert guard in raw
+    (tmp_path / "raw.rs").write_text(raw.replace(guard, "const _"), encoding="utf-8")
+    shutil.copy(CRATE / "src/lib.rs", tmp_path)
+    done = subprocess.run(
+        [rustc, "--edition=2021", "--crate-type=lib", "--emit=metadata", "lib.rs"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode != 0
+    assert "assertion failed" in done.stderr
+
+
+def test_the_crate_is_clean_under_clippy_pedantic_and_rustfmt(tmp_path: Path) -> None:
+    env = {**os.environ, "CARGO_TARGET_DIR": str(tmp_path)}
+    for arguments in (["clippy", "--offline", "--quiet", "--", "-Dwarnings"], ["fmt", "--check"]):
+        done = subprocess.run(
+            [tool("cargo"), *arguments], capture_output=True, text=True, check=False, cwd=CRATE, env=env
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
