@@ -42,7 +42,7 @@ class Loader:
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise _unreadable(path, used, error) from None
         source = _decoded(os.fspath(path), data)
-        return os.fspath(path), parser.parse(source, sexpr.read(source))
+        return os.fspath(path), parser.parse(sexpr.read(source))
 
 
 def _unreadable(path: Path, used: syntax.Name | None, error: OSError | ValueError) -> WitxError:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from codegen import syntax
 from codegen.cursor import Cursor, Refused, described, head_of
-from codegen.sexpr import Atom, Group, SExpr
+from codegen.sexpr import Atom, Comment, Group, SExpr
 from codegen.source import Diagnostic, Span, WitxError, did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from codegen.source import Source
 
 T = TypeVar("T")
 
@@ -39,23 +38,23 @@ _FOREIGN: Final = {
 }
 
 
-def parse(source: Source, expressions: tuple[SExpr, ...]) -> syntax.File:
-    """Return the syntax tree of one file.
+def parse(root: Group) -> syntax.File:
+    """Return the syntax tree of one file, given its top-level expressions.
 
     Raises:
         WitxError: something is not witx 0.9; carries every problem found, in source order.
     """
     parser = _Parser()
-    declarations = parser.each(expressions, parser.declaration)
+    declarations = parser.each(root.items, parser.declaration)
     if parser.problems:
         raise WitxError(sorted(parser.problems, key=lambda d: d.span.start))
-    return syntax.File(source, declarations)
+    return syntax.File(root.span.source, declarations)
 
 
-def docs_of(comments: tuple[str, ...]) -> str:
+def docs_of(comments: tuple[Comment, ...]) -> str:
     """Return the doc text of the comments before an item (`;;;` and `(;; … ;)`), dedented, or ''."""
     kept = []
-    for comment in comments:
+    for comment in (comment.text for comment in comments):
         body = (comment[2:-2] if comment.startswith("(;") else comment[2:]).rstrip()
         if body.startswith(";"):
             kept.append(body[1:])

@@ -21,23 +21,32 @@ AtomKind = Literal["id", "word", "annotation", "string", "integer"]
 
 
 @dataclass(frozen=True, slots=True)
+class Comment:
+    """A `;; …` or `(; … ;)` comment, as written."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Atom:
     """A leaf. `text` is the name without `$` or `@`, the decoded string, or the integer's digits."""
 
     kind: AtomKind
     text: str
     span: Span
-    comments: tuple[str, ...] = ()
+    comments: tuple[Comment, ...] = ()
     value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A parenthesised list; its span runs from `(` to `)`."""
+    """A parenthesised list; its span runs from `(` to `)`. `trailing` are the comments before that `)`."""
 
     items: tuple[SExpr, ...]
     span: Span
-    comments: tuple[str, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    trailing: tuple[Comment, ...] = ()
 
 
 SExpr = Atom | Group
@@ -69,8 +78,8 @@ _INTEGER_DIGITS = 64
 """Longer digit strings cannot fit u64 and are refused before Python's slow and limited conversion."""
 
 
-def read(source: Source) -> tuple[SExpr, ...]:
-    """Return the top-level expressions of a source.
+def read(source: Source) -> Group:
+    """Return the top-level expressions of a source as one group that spans it.
 
     Raises:
         WitxError: the text is not lexically valid or not balanced; carries every problem found.
@@ -84,11 +93,11 @@ class _Reader:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.problems: list[Diagnostic] = []
-        self.comments: list[str] = []
-        self.stack: list[tuple[int, tuple[str, ...]]] = []
+        self.comments: list[Comment] = []
+        self.stack: list[tuple[int, tuple[Comment, ...]]] = []
         self.levels: list[list[SExpr]] = [[]]
 
-    def read(self) -> tuple[SExpr, ...]:
+    def read(self) -> Group:
         text = self.source.text
         for match in _FORBIDDEN.finditer(text):
             message = f"character U+{ord(match[0]):04X} is not allowed in witx"
@@ -107,11 +116,11 @@ class _Reader:
             self._report("this `(` is never closed", start, start + 1)
         if self.problems:
             raise WitxError(sorted(self.problems, key=lambda d: d.span.start))
-        return tuple(self.levels[0])
+        return Group(tuple(self.levels[0]), self._span(0, len(text)), trailing=self._take())
 
     def _token(self, kind: str, text: str, start: int) -> None:
         if kind == "line":
-            self.comments.append(text)
+            self.comments.append(Comment(text, self._span(start, start + len(text))))
         elif kind == "open":
             self._open(start)
         elif kind == "close":
@@ -133,10 +142,9 @@ class _Reader:
         if not self.stack:
             self._report("this `)` closes nothing", start, start + 1)
             return
-        self.comments.clear()  # a comment before `)` documents nothing
         items = tuple(self.levels.pop())
         opened, comments = self.stack.pop()
-        self._add(Group(items, self._span(opened, start + 1), comments))
+        self._add(Group(items, self._span(opened, start + 1), comments, self._take()))
 
     def _atom(self, text: str, start: int) -> None:
         span = self._span(start, start + len(text))
@@ -207,7 +215,8 @@ class _Reader:
             position = edge.end()
             depth += 1 if edge[0] == "(;" else -1
             if depth == 0:
-                self.comments.append(self.source.text[start:position])
+                span = self._span(start, position)
+                self.comments.append(Comment(self.source.text[start:position], span))
                 return position
 
     def _stray(self, start: int) -> int:
@@ -231,7 +240,7 @@ class _Reader:
     def _add(self, expression: SExpr) -> None:
         self.levels[-1].append(expression)
 
-    def _take(self) -> tuple[str, ...]:
+    def _take(self) -> tuple[Comment, ...]:
         taken = tuple(self.comments)
         self.comments.clear()
         return taken

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codegen import parser
-from codegen.source import WitxError
+from codegen import parser, sexpr
+from codegen.source import Source, WitxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     ],
 )
 def test_docs_are_the_triple_comments_dedented(comments: tuple[str, ...], docs: str) -> None:
-    assert parser.docs_of(comments) == docs
+    text = "\n".join((*comments, "$item"))
+    (item,) = sexpr.read(Source("t.witx", text)).items
+    assert parser.docs_of(item.comments) == docs
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from codegen.source import Source, WitxError
 
 
 def read(text: str) -> tuple[sexpr.SExpr, ...]:
-    return sexpr.read(Source("t.witx", text))
+    return sexpr.read(Source("t.witx", text)).items
 
 
 def refused(text: str) -> list[str]:
@@ -60,8 +60,9 @@ def test_an_annotation_is_only_read_directly_behind_its_parenthesis() -> None:
 def test_comments_belong_to_the_item_behind_them_and_to_no_other() -> None:
     (group,) = read(";; one\n(; two (; nested ;) ;) (a ;; three\n $b ;; lost\n)")
     assert isinstance(group, Group)
-    assert group.comments == (";; one", "(; two (; nested ;) ;)")
-    assert group.items[1].comments == (";; three",)
+    assert [c.text for c in group.comments] == [";; one", "(; two (; nested ;) ;)"]
+    assert [c.text for c in group.trailing] == [";; lost"]
+    assert [c.text for c in group.items[1].comments] == [";; three"]
 
 
 def test_a_span_covers_the_group_from_parenthesis_to_parenthesis() -> None:
