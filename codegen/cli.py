@@ -3,75 +3,213 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from codegen import generate, output
-from codegen.source import WitxError
+from codegen.source import WitxError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parent.parent
 
-_EXAMPLES = """\
+_HEADERS_EXAMPLES: Final = """\
 examples:
-  wasinn-gen headers            write the C header, the Rust module and the host's tables
-  wasinn-gen headers --check    exit 1 and show a diff when one of them is stale, edited or orphaned
-
-exit status: 0 all is well, 1 generated files differ, 2 bad usage or bad witx
+  wasinn-gen headers                                   the project's own files, from witx/
+  wasinn-gen headers --check                           exit 1 with a diff when one of them has drifted
+  wasinn-gen headers my.witx --lang c,rust --out gen   gen/my.h and gen/my.rs for an interface of yours
+  wasinn-gen headers --dialect 2022-08 --lang c --out old   the header for hosts of that epoch
+  wasinn-gen headers --templates tpl --lang zig --out gen   a language that tpl/zig/target.toml adds
 """
+_EXIT: Final = (
+    "exit status: 0 all is well, 1 files differ from what would be written, 2 bad usage or bad input"
+)
+
+
+class _UsageError(Exception):
+    """Arguments that argparse accepts and that still make no sense together."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except WitxError as error:
+        _say(str(error))
+        return 2
+    except _UsageError as error:
+        _say(f"wasinn-gen: error: {error}")
+        return 2
+    except BrokenPipeError:  # the reader has gone; it has seen what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _say(f"wasinn-gen: error: {error.filename or 'output'}: {error.strerror or error}")
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wasinn-gen",
-        description="Generate C headers, Rust bindings and the host's ABI tables from WASI-NN's witx text.",
-        epilog=_EXAMPLES,
+        description="Generate C headers, Rust bindings and reference pages from witx interfaces.",
+        epilog=f"wasinn-gen COMMAND --help says more.\n{_EXIT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    headers = commands.add_parser(
-        "headers",
-        help="write the generated files, or check them",
-        description=(
-            "Read witx/wasi_ephemeral_nn.witx and write guest/c/include/wasi_ephemeral_nn.h, "
-            "guest/rust/src/raw.rs and host/abi.py. Prints the files it changed, nothing when none did."
-        ),
-    )
-    headers.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 with a diff on any drift"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        return _headers(ROOT, check=options.check)
-    except WitxError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"wasinn-gen: error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
-        return 2
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_headers(commands)
+    dump = _add(commands, "dump", "print the resolved interface as JSON", "schema: docs/dump.md")
+    dump.add_argument("specs", nargs="+", type=Path, metavar="SPEC", help="witx files, in one scope")
+    dump.add_argument("--json", action="store_true", help="the output is JSON (it always is; for clarity)")
+    dump.set_defaults(run=_dump)
+    fmt = _add(commands, "fmt", "format witx files in place", "the formatted text means the same")
+    fmt.add_argument("specs", nargs="+", type=Path, metavar="SPEC", help="witx files")
+    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff instead")
+    fmt.set_defaults(run=_fmt)
+    check = _add(commands, "check", "validate witx files and write nothing", "quiet when all is well")
+    check.add_argument("specs", nargs="+", type=Path, metavar="SPEC", help="witx files, in one scope")
+    check.set_defaults(run=_check)
+    return parser
 
 
-def _headers(root: Path, *, check: bool) -> int:
-    files = generate.headers(root)
-    if not check:
-        for path in output.write(files):
-            print(_shown(path))
-        return 0
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_: str, epilog: str
+) -> argparse.ArgumentParser:
+    description = help_[0].upper() + help_[1:] + "."
+    return commands.add_parser(
+        name,
+        help=help_,
+        description=description,
+        epilog=f"{epilog}\n{_EXIT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_headers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _add(commands, "headers", "write the generated files, or check them", _HEADERS_EXAMPLES)
+    parser.add_argument(
+        "specs", nargs="*", type=Path, metavar="SPEC",
+        help="witx files, in one scope; without any, the project's own interface and its fixed file names",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lang",
+        metavar="L,…",
+        help="languages: c, rust, python, docs, and those of --templates (default: all)",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: here)")
+    parser.add_argument("--prefix", metavar="P", help="what C names start with (default: the module's name)")
+    parser.add_argument("--module", metavar="NAME", help="import from this wasm module, not the text's own")
+    parser.add_argument("--dialect", metavar="NAME", help="an epoch or dialect of wasi-nn, from witx/history")
+    parser.add_argument("--templates", type=Path, metavar="DIR", help="templates that override or add")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff on any drift")
+    parser.set_defaults(run=_headers)
+
+
+def _headers(options: argparse.Namespace) -> int:
+    specs = _specs(options)
+    chosen = (options.lang, options.out, options.prefix, options.module, options.templates)
+    if specs is None and any(choice is not None for choice in chosen):
+        specs = (ROOT / generate.SPEC,)
+        if options.out is None:
+            raise _UsageError("the project's own files have fixed places: give --out DIR with other options")
+    files = generate.headers(ROOT) if specs is None else _files(specs, options)
+    return _compared(files) if options.check else _written(files)
+
+
+def _specs(options: argparse.Namespace) -> tuple[Path, ...] | None:
+    """Return the files to read; None for the project's own interface."""
+    if options.dialect is None:
+        return tuple(options.specs) or None
+    if options.specs:
+        raise _UsageError("--dialect names a text of ours: give it or SPEC, not both")
+    if options.out is None:
+        raise _UsageError("--dialect needs --out DIR: the project's own files are of the current dialect")
+    known = {"current": ROOT / generate.SPEC}
+    known |= {path.stem: path for path in sorted((ROOT / generate.HISTORY).glob("*.witx"))}
+    if options.dialect not in known:
+        guess = nearest(options.dialect, known)
+        hint = f"; did you mean `{guess}`?" if guess else ""
+        raise _UsageError(f"no dialect `{options.dialect}`{hint} (there are {', '.join(known)})")
+    return (known[options.dialect],)
+
+
+def _files(specs: tuple[Path, ...], options: argparse.Namespace) -> dict[Path, str]:
+    from codegen import render, user  # noqa: PLC0415 (Jinja is a third of the start-up time)
+
+    if options.templates is not None and not options.templates.is_dir():
+        raise _UsageError(f"--templates {options.templates}: not a folder")
+    choices = generate.Options(options.prefix, options.module, options.templates)
+    document = generate.document(specs, choices)
+    added = user.names(options.templates)
+    langs = options.lang.split(",") if options.lang else [*generate.TARGETS, *added]
+    out = options.out or Path()
+    files: dict[Path, str] = {}
+    for lang in langs:
+        if lang not in generate.TARGETS and lang not in added:
+            raise _UsageError(f"no language `{lang}` (there are {', '.join((*generate.TARGETS, *added))})")
+        try:
+            is_ours = lang in generate.TARGETS
+            suffix = generate.TARGETS[lang].suffix if is_ours else user.target(options.templates, lang).suffix
+            files[out / f"{specs[0].stem}{suffix}"] = generate.text(document, lang, choices)
+        except render.TemplateProblem as error:
+            raise _UsageError(str(error)) from error
+    return files
+
+
+def _written(files: dict[Path, str]) -> int:
+    for path in output.write(files):
+        _print(_shown(path))
+    return 0
+
+
+def _compared(files: dict[Path, str]) -> int:
     drifts = output.check(files)
     for drift in drifts:
-        print(f"{_shown(drift.path)} {drift.problem}", file=sys.stderr)
-        print(drift.diff, end="")
+        _say(f"{_shown(drift.path)} {drift.problem}")
+        _print(drift.diff, end="")
     if drifts:
-        print("wasinn-gen: run `wasinn-gen headers` and commit what it writes", file=sys.stderr)
+        _say("wasinn-gen: run the same command without --check and commit what it writes")
     return 1 if drifts else 0
 
 
+def _dump(options: argparse.Namespace) -> int:
+    import json  # noqa: PLC0415 (only this command needs it)
+
+    from codegen.dump import dump  # noqa: PLC0415 (as above)
+
+    _print(json.dumps(dump(generate.document(tuple(options.specs))), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _fmt(options: argparse.Namespace) -> int:
+    from codegen.formatter import format_source  # noqa: PLC0415 (only this command needs it)
+    from codegen.loader import read_source  # noqa: PLC0415 (as above)
+
+    files = {path: format_source(read_source(path)) for path in options.specs}
+    return _compared(files) if options.check else _written(files)
+
+
+def _check(options: argparse.Namespace) -> int:
+    generate.document(tuple(options.specs))
+    return 0
+
+
 def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print(text: str, end: str = "\n") -> None:
+    print(text, end=end)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,118 @@
-"""The whole way from witx files to generated text: load, resolve, build views, render.
+"""The whole way from witx files to generated text: load, resolve, build a target's view, render.
 
-It writes nothing; `output` does.
+It writes nothing; `output` does. Targets and Jinja are imported when first needed: a bad spec needs none.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import dataclasses
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from codegen import naming
 from codegen.loader import Loader
 from codegen.resolve import resolve
-from codegen.targets import c, python, rust
+from codegen.source import Diagnostic, WitxError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from codegen import model
 
 SPEC: Final = "witx/wasi_ephemeral_nn.witx"
+HISTORY: Final = "witx/history"
 
 
-def document(specs: tuple[Path, ...]) -> model.Document:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A built-in output language; `codegen.targets.<name>` builds what `template` prints."""
+
+    name: str
+    template: str
+    suffix: str
+    blank_lines: int = 1
+
+
+TARGETS: Final = {
+    target.name: target
+    for target in (
+        Target("c", "c/header.h.j2", ".h"),
+        Target("rust", "rust/raw.rs.j2", ".rs"),
+        Target("python", "python/abi.py.j2", ".py", blank_lines=2),
+        Target("docs", "docs/reference.md.j2", ".md"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller may choose.
+
+    Attributes:
+        prefix: what C names start with; None derives it from the module's name.
+        module: the wasm module to import from; None takes the name in the witx text.
+        templates: a folder of templates that override or add to the built-in ones.
+    """
+
+    prefix: str | None = None
+    module: str | None = None
+    templates: Path | None = None
+
+
+DEFAULT: Final = Options()
+
+
+def document(specs: tuple[Path, ...], options: Options = DEFAULT) -> model.Document:
     """Return the resolved document of these files, in one scope.
 
     Raises:
-        WitxError: something in them is wrong.
+        WitxError: something in them is wrong, or `options.module` does not fit them.
     """
-    return resolve(tuple(map(str, specs)), Loader().load)
+    found = resolve(tuple(map(str, specs)), Loader().load)
+    if options.module is None or not found.modules:
+        return found
+    if len(found.modules) > 1:
+        message = "a module name was given, but the text has several modules"
+        raise WitxError([Diagnostic(message, found.modules[1].span)])
+    renamed = dataclasses.replace(found.modules[0], name=options.module)
+    return dataclasses.replace(found, modules=(renamed,))
+
+
+def text(found: model.Document, lang: str, options: Options = DEFAULT, **extra: object) -> str:
+    """Return what a target makes of a document.
+
+    Args:
+        found: the document.
+        lang: a built-in target or one that `options.templates` adds.
+        options: the caller's choices.
+        extra: more for the target's `build`.
+
+    Raises:
+        WitxError: names collide, or the target cannot express something.
+        TemplateProblem: a template of the user's is wrong.
+    """
+    from codegen import render, user  # noqa: PLC0415 (Jinja is a third of the start-up time)
+
+    target = TARGETS.get(lang)
+    if target is None:
+        added = user.target(options.templates, lang)
+        environment = user.environment(added)
+        return render.render(environment, added.template, user.view(found, prefix(found, options)))
+    build = import_module(f"codegen.targets.{lang}").build
+    if lang == "c":
+        extra["prefix"] = prefix(found, options)
+    view: Any = build(found, **extra)
+    environment = render.environment(options.templates)
+    return render.render(environment, target.template, view, blank_lines=target.blank_lines)
+
+
+def prefix(found: model.Document, options: Options) -> str:
+    """Return what C names start with: as chosen, or from the first module's (else the first file's) name."""
+    if options.prefix is not None:
+        return "_".join(naming.words(options.prefix)) + "_"
+    if found.modules:
+        return naming.prefix_of(found.modules[0].name)
+    return naming.prefix_of(Path(found.sources[0].path).stem)
 
 
 def headers(root: Path) -> dict[Path, str]:
@@ -35,12 +121,10 @@ def headers(root: Path) -> dict[Path, str]:
     Raises:
         WitxError: the witx text is wrong, or a target cannot express it.
     """
-    from codegen.render import render  # noqa: PLC0415 (Jinja costs start-up time; a bad spec needs none of it)
-
-    spec = document((root / SPEC,))
-    prefix = naming.prefix_of(spec.modules[0].name)
+    current = document((root / SPEC,))
     return {
-        root / "guest/c/include/wasi_ephemeral_nn.h": render("c/header.h.j2", c.build(spec, prefix)),
-        root / "guest/rust/src/raw.rs": render("rust/raw.rs.j2", rust.build(spec)),
-        root / "host/abi.py": render("python/abi.py.j2", python.build(spec), blank_lines=2),
+        root / "guest/c/include/wasi_ephemeral_nn.h": text(current, "c"),
+        root / "guest/rust/src/raw.rs": text(current, "rust"),
+        root / "host/abi.py": text(current, "python"),
+        root / "docs/wasi_ephemeral_nn.md": text(current, "docs"),
     }

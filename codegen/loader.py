@@ -35,14 +35,25 @@ class Loader:
         path = Path(origin) if used is None else Path(origin).parent / used.text
         try:
             canonical = path.resolve()
-            if canonical in self._loaded:
-                return None
-            self._loaded.add(canonical)
-            data = path.read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise _unreadable(path, used, error) from None
-        source = _decoded(os.fspath(path), data)
-        return os.fspath(path), parser.parse(sexpr.read(source))
+        if canonical in self._loaded:
+            return None
+        self._loaded.add(canonical)
+        return os.fspath(path), parser.parse(sexpr.read(read_source(path, used)))
+
+
+def read_source(path: Path, used: syntax.Name | None = None) -> Source:
+    """Read one file; `used` is where a `use` names it.
+
+    Raises:
+        WitxError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unreadable(path, used, error) from None
+    return _decoded(os.fspath(path), data)
 
 
 def _unreadable(path: Path, used: syntax.Name | None, error: OSError | ValueError) -> WitxError:

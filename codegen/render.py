@@ -1,23 +1,30 @@
-"""Views to text through Jinja templates that are only shapes.
+"""Views to text through Jinja templates, in a sandbox.
 
-It touches no disk but for reading templates; a failure here is a bug of ours or of the template's author.
+It reads templates and touches the disk for nothing else. Our own templates are only shapes; what a user's
+template does wrong is a `TemplateProblem` that says where.
 """
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Final
 
-from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
-def environment(folder: Path = TEMPLATES) -> ImmutableSandboxedEnvironment:
-    """Return the strict environment every template runs in."""
+class TemplateProblem(Exception):  # noqa: N818 (named after what it carries, as Diagnostic is)
+    """A template is missing or fails; the message starts with its path and line."""
+
+
+def environment(templates: Path | None = None) -> ImmutableSandboxedEnvironment:
+    """Return the strict environment templates run in; those in `templates` come before the built-in ones."""
+    folders = [TEMPLATES] if templates is None else [templates, TEMPLATES]
     return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(folder),
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         undefined=StrictUndefined,
         autoescape=False,  # the output is source code, not HTML
         trim_blocks=True,
@@ -26,18 +33,37 @@ def environment(folder: Path = TEMPLATES) -> ImmutableSandboxedEnvironment:
     )
 
 
-def render(template: str, view: object, *, blank_lines: int = 1) -> str:
+def render(
+    environment: ImmutableSandboxedEnvironment, template: str, view: object, *, blank_lines: int = 1
+) -> str:
     """Return the text of one file: LF, one final newline, no trailing blanks.
 
     Args:
-        template: its path below the templates' folder.
+        environment: from `environment`.
+        template: a path below the templates' folder.
         view: what the template sees as `view`.
         blank_lines: how many blank lines in a row the output's style allows.
+
+    Raises:
+        TemplateProblem: the template is missing or fails.
     """
-    text = environment().get_template(template).render(view=view)
+    try:
+        text = environment.get_template(template).render(view=view)
+    except TemplateNotFound as error:
+        raise TemplateProblem(f"{error.name}: there is no such template") from error
+    except TemplateSyntaxError as error:
+        raise TemplateProblem(f"{error.filename or template}:{error.lineno}: {error.message}") from error
+    except Exception as error:  # a template is a program: it can fail in any way
+        raise TemplateProblem(f"{_place(error, template)}: {type(error).__name__}: {error}") from error
     lines: list[str] = []
     for line in text.splitlines():
         stripped = line.rstrip()
         if stripped or any(lines[-blank_lines:]):
             lines.append(stripped)
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _place(error: Exception, template: str) -> str:
+    """Return file and line of the template in which an error was raised; Jinja puts both in the traceback."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else template

@@ -18,8 +18,9 @@ class Param(NamedTuple):
 
 
 class Function(NamedTuple):
-    """One import of the module: its name and core wasm signature."""
+    """One import: the wasm module it is of, its name and its core signature."""
 
+    module: str
     name: str
     params: tuple[Param, ...]
     results: tuple[str, ...]
@@ -186,9 +187,11 @@ GRAPH_BUILDER_ARRAY: Final = Struct("<II")
 
 
 MODULE: Final = "wasi_ephemeral_nn"
+"""The wasm module every function is imported from."""
 
 FUNCTIONS: Final = (
     Function(
+        "wasi_ephemeral_nn",
         "load",
         (
             Param("builder_ptr", "i32"),
@@ -200,6 +203,7 @@ FUNCTIONS: Final = (
         ("i32",),
     ),
     Function(
+        "wasi_ephemeral_nn",
         "load_by_name",
         (
             Param("name_ptr", "i32"),
@@ -209,6 +213,7 @@ FUNCTIONS: Final = (
         ("i32",),
     ),
     Function(
+        "wasi_ephemeral_nn",
         "init_execution_context",
         (
             Param("graph", "i32"),
@@ -217,6 +222,7 @@ FUNCTIONS: Final = (
         ("i32",),
     ),
     Function(
+        "wasi_ephemeral_nn",
         "set_input",
         (
             Param("context", "i32"),
@@ -226,6 +232,7 @@ FUNCTIONS: Final = (
         ("i32",),
     ),
     Function(
+        "wasi_ephemeral_nn",
         "compute",
         (
             Param("context", "i32"),
@@ -233,6 +240,7 @@ FUNCTIONS: Final = (
         ("i32",),
     ),
     Function(
+        "wasi_ephemeral_nn",
         "get_output",
         (
             Param("context", "i32"),

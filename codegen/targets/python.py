@@ -60,10 +60,10 @@ class PyStruct:
 
 @dataclass(frozen=True, slots=True)
 class PyFunction:
-    """A function as a literal: name, then arguments of `Param`, then result types."""
+    """A function as literals: module, name, arguments of each `Param`, result types."""
 
+    module: str
     name: str
-    docs: tuple[str, ...]
     params: tuple[str, ...]
     results: str
 
@@ -85,7 +85,7 @@ def build(document: model.Document) -> PyView:
     """Return the view of a document.
 
     Raises:
-        WitxError: names collide, or there is not exactly one module.
+        WitxError: names collide.
     """
     builder = _Builder(document)
     result = builder.view()
@@ -120,9 +120,6 @@ class _Builder:
 
     def view(self) -> PyView:
         modules = self.document.modules
-        for extra in modules[1:]:
-            message = f"the Python target cannot express a second module, {quoted('$' + extra.name)}"
-            self.problems.append(Diagnostic(message, extra.span))
         enums, structs = [], []
         for definition in self.document.types:
             if isinstance(definition.type, model.Enum | model.Flags):
@@ -132,11 +129,11 @@ class _Builder:
         return PyView(
             view.banner(self.document),
             ", ".join(sorted({enum.base for enum in enums} or {"IntEnum"})),
-            json.dumps(modules[0].name if modules else ""),
+            json.dumps(modules[0].name) if len(modules) == 1 else "",
             tuple(enums),
             tuple(structs),
             tuple(self._constant(constant) for constant in self.document.constants),
-            tuple(self._function(function) for module in modules[:1] for function in module.functions),
+            tuple(self._function(f, module) for module in modules for f in module.functions),
         )
 
     def _enum(self, definition: model.TypeDef) -> PyEnum:
@@ -199,14 +196,14 @@ class _Builder:
         self.names.claim(name, f"constant {quoted('$' + constant.name)}", constant.span)
         return PyValue(docstring(constant.docs, 0), name, str(constant.value))
 
-    def _function(self, function: model.Function) -> PyFunction:
+    def _function(self, function: model.Function, module: model.Module) -> PyFunction:
         lowered = abi.lower(function)
         scope = naming.Scope(f"the parameters of {quoted(function.name)}", self.problems)
         for param in function.params:
             scope.claim(naming.snake(param.name, _KEYWORDS), f"parameter {quoted(param.name)}", param.span)
         params = tuple(self._param(core, scope) for core in lowered.params)
         results = f'("{lowered.result}",)' if lowered.result else "()"
-        return PyFunction(json.dumps(function.name), docstring(function.docs, 0), params, results)
+        return PyFunction(json.dumps(module.name), json.dumps(function.name), params, results)
 
     def _param(self, core: abi.CoreParam, scope: naming.Scope) -> str:
         """Return the arguments of a `Param`; an address also tells the memory behind it."""

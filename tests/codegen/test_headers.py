@@ -186,4 +186,4 @@ def test_names_and_numbers_of_the_interface_are_typed_in_witx_only() -> None:
 
 
 def _without_file_names(text: str) -> str:
-    return re.sub(r"wasi_ephemeral_nn\.(?:h|witx)", "", text)
+    return re.sub(r"wasi_ephemeral_nn\.(?:h|md|witx)", "", text)

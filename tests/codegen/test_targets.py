@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codegen import naming
-from codegen.render import render
+from codegen import generate, naming
 from codegen.source import WitxError
-from codegen.targets import c, python, rust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +80,6 @@ def test_an_identifier_is_converted_then_escaped(
             "c",
             "the C target cannot express the error of `f`: it is not an integer",
         ),
-        ("(module $m)(module $n)", "python", "the Python target cannot express a second module"),
     ],
 )
 def test_a_collision_or_the_inexpressible_is_a_diagnostic(
@@ -121,10 +118,4 @@ def test_generated_parameters_step_aside_for_the_specs_own(resolve: Callable[[st
 
 
 def _render(document: model.Document, target: str) -> str:
-    match target:
-        case "c":
-            return render("c/header.h.j2", c.build(document, "t_"))
-        case "rust":
-            return render("rust/raw.rs.j2", rust.build(document))
-        case _:
-            return render("python/abi.py.j2", python.build(document), blank_lines=2)
+    return generate.text(document, target, generate.Options(prefix="t"))
