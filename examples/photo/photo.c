@@ -1,0 +1,299 @@
+/*
+ * Say what is on a photo: a WASI-NN guest that reads a JPEG or PNG file, prepares the tensor that SqueezeNet
+ * wants, runs the model and prints the five best classes. The README beside it has the commands.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <wasi_nn.h>
+
+/* The decoder gets bytes, not paths, and knows two formats only: less code, and less to attack. */
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_HDR
+#define STBI_NO_LINEAR
+#define STBI_NO_STDIO
+#define STBI_FAILURE_USERMSG
+#include <stb/stb_image.h>
+
+enum {
+  SIDE = 227,         /* the model sees a square of this many pixels a side, */
+  SHORTER_SIDE = 256, /* cut from the middle of the photo, scaled to this shorter side */
+  PLANE = SIDE * SIDE,
+  CHANNELS = 3,
+  CLASSES = 1000,
+  BEST = 5,
+  MAX_FILE_SIZE = 256 << 20,
+  MAX_PIXELS = 64 << 20, /* a file of a few bytes may claim any size; this many take 192 MB as RGB */
+  MAX_PATH = 4096,
+};
+
+/* The mean of red, green and blue over the pictures the model was trained with; they were taken off there, too. */
+static const float MEAN[CHANNELS] = {123, 117, 104};
+
+/* Large arrays are static: a guest's stack has 64 KB. */
+static float input_data[CHANNELS * PLANE];
+static float scores[CLASSES];
+
+static const char USAGE[] =
+    "usage: photo [--labels FILE] MODEL_DIR IMAGE\n"
+    "       photo [--labels FILE] --name NAME IMAGE\n"
+    "\n"
+    "Print the five classes that fit a JPEG or PNG image best.\n"
+    "\n"
+    "  MODEL_DIR      a folder with model.xml, model.bin and labels.txt: the guest loads their bytes\n"
+    "  --name NAME    use the model that the host's operator registered under NAME instead\n"
+    "  --labels FILE  1000 lines, a class each (MODEL_DIR/labels.txt); with --name and no FILE: numbers\n"
+    "\n"
+    "All paths are the guest's. Exit codes: 0, 1 for a failure, 2 for bad usage.\n";
+
+typedef struct Options {
+  const char *model;  /* a folder, or a name */
+  const char *labels; /* NULL when not given */
+  const char *image;
+  bool is_named;
+} Options;
+
+/* Say on one line what failed, with which file or model, and why. False, so that a caller can return it. */
+static bool failed(const char *what, const char *which, const char *why) {
+  fprintf(stderr, "photo: %s %s: %s\n", what, which, why);
+  return false;
+}
+
+/* An errno value in words; WASI's own word for the most frequent one tells a user nothing. */
+static const char *reason(int code) {
+#ifdef ENOTCAPABLE
+  if (code == ENOTCAPABLE) return "the guest was given no folder with this path";
+#endif
+  return strerror(code);
+}
+
+/* ---- The image ------------------------------------------------------------------------------------- */
+
+/* RGB bytes in rows. The caller frees `rgb` with stbi_image_free. */
+typedef struct Image {
+  unsigned char *rgb;
+  int width, height;
+} Image;
+
+static bool read_image(const char *path, Image *image) {
+  uint8_t *file;
+  size_t size;
+  int channels_in_file;
+  const int code = wasi_nn_read_file_malloc(path, MAX_FILE_SIZE, &file, &size);
+  if (code) return failed("cannot read image", path, reason(code));
+  const char *why = NULL;
+  image->rgb = NULL;
+  /* The header first: it says what the pixels would cost before any memory is spent on them. */
+  if (!stbi_info_from_memory(file, (int)size, &image->width, &image->height, &channels_in_file)) {
+    why = "it is no JPEG or PNG file, or damaged";
+  } else if ((int64_t)image->width * image->height > MAX_PIXELS) {
+    why = "it has more than 64 megapixels";
+  } else {
+    image->rgb = stbi_load_from_memory(
+        file, (int)size, &image->width, &image->height, &channels_in_file, CHANNELS);
+    if (!image->rgb) why = stbi_failure_reason();
+  }
+  free(file);
+  return !why || failed("cannot decode image", path, why);
+}
+
+/* The source pixels that one output pixel is made of, along one axis: weighted as a triangle around `centre`. */
+typedef struct Span {
+  int first, last;
+  double centre, reach;
+} Span;
+
+static Span span_of(int output_index, double scale, int length) {
+  Span span;
+  span.centre = 0.5 * length + 0.5 * (2 * output_index + 1 - SIDE) * scale; /* both middles coincide */
+  span.reach = scale > 1 ? scale : 1; /* wide when shrinking: skipped pixels would show as false patterns */
+  span.first = (int)floor(span.centre - span.reach);
+  span.last = (int)ceil(span.centre + span.reach);
+  if (span.first < 0) span.first = 0;
+  if (span.last > length - 1) span.last = length - 1;
+  return span;
+}
+
+static float weight_of(Span span, int source_index) {
+  const double distance = fabs(source_index + 0.5 - span.centre);
+  return distance < span.reach ? (float)(1 - distance / span.reach) : 0;
+}
+
+/* Scale, crop and lay out: RGB bytes in rows → input_data, [3, SIDE, SIDE] with the blue plane first. */
+static bool fill_input(const Image *image, const char *path) {
+  const double scale = (image->width < image->height ? image->width : image->height) / (double)SHORTER_SIDE;
+  const int left = span_of(0, scale, image->width).first;
+  const int right = span_of(SIDE - 1, scale, image->width).last;
+  const int row_length = (right - left + 1) * CHANNELS; /* what the crop needs, however wide the image is */
+  float *row = malloc((size_t)row_length * sizeof *row);
+  if (!row) return failed("cannot scale image", path, strerror(ENOMEM));
+  for (int y = 0; y < SIDE; y++) {
+    const Span rows = span_of(y, scale, image->height);
+    float row_weight = 0;
+    memset(row, 0, (size_t)row_length * sizeof *row);
+    for (int j = rows.first; j <= rows.last; j++) {
+      const unsigned char *source = image->rgb + ((size_t)j * (size_t)image->width + (size_t)left) * CHANNELS;
+      const float weight = weight_of(rows, j);
+      row_weight += weight;
+      for (int i = 0; i < row_length; i++) row[i] += weight * source[i];
+    }
+    for (int x = 0; x < SIDE; x++) {
+      const Span columns = span_of(x, scale, image->width);
+      float column_weight = 0;
+      float sum[CHANNELS] = {0};
+      for (int j = columns.first; j <= columns.last; j++) {
+        const float weight = weight_of(columns, j);
+        column_weight += weight;
+        for (int c = 0; c < CHANNELS; c++) sum[c] += weight * row[(j - left) * CHANNELS + c];
+      }
+      for (int c = 0; c < CHANNELS; c++) {
+        const int plane = CHANNELS - 1 - c;
+        input_data[plane * PLANE + y * SIDE + x] = sum[c] / (row_weight * column_weight) - MEAN[c];
+      }
+    }
+  }
+  free(row);
+  return true;
+}
+
+/* ---- The labels ------------------------------------------------------------------------------------ */
+
+/* The classes' names. They point into `text`, which the caller frees; it is NULL when there are no names. */
+typedef struct Labels {
+  char *text;
+  const char *names[CLASSES];
+} Labels;
+
+static bool read_labels(const char *path, Labels *labels) {
+  uint8_t *text;
+  size_t size, count = 0;
+  const int code = wasi_nn_read_file_malloc(path, MAX_FILE_SIZE, &text, &size);
+  if (code) return failed("cannot read labels", path, reason(code));
+  labels->text = (char *)text;
+  for (char *line = labels->text, *next; *line; line = next, count++) {
+    next = line + strcspn(line, "\n");
+    if (*next) next++;
+    line[strcspn(line, "\r\n")] = '\0';
+    if (count < CLASSES) labels->names[count] = line;
+  }
+  /* Names that do not belong to this model would make a wrong answer look right. */
+  return count == CLASSES || failed("cannot use labels", path, "it does not have 1000 lines, one for each class");
+}
+
+/* ---- The model ------------------------------------------------------------------------------------- */
+
+static bool join(const char *folder, const char *file, char path[MAX_PATH]) {
+  const int length = snprintf(path, MAX_PATH, "%s/%s", folder, file);
+  return (length >= 0 && length < MAX_PATH) || failed("cannot read model", folder, strerror(ENAMETOOLONG));
+}
+
+static bool load_model(const Options *options, wasi_nn_graph_t *graph) {
+  static char xml[MAX_PATH], bin[MAX_PATH];
+  wasi_nn_file_error_t file_error = {NULL, 0};
+  wasi_nn_errno_t error;
+  if (options->is_named) {
+    error = wasi_nn_load_named(options->model, graph);
+  } else {
+    if (!join(options->model, "model.xml", xml) || !join(options->model, "model.bin", bin)) return false;
+    error = wasi_nn_load_file_malloc(
+        xml, bin, WASI_NN_GRAPH_ENCODING_OPENVINO, WASI_NN_EXECUTION_TARGET_CPU, graph, &file_error);
+  }
+  if (file_error.path) return failed("cannot read model", file_error.path, reason(file_error.code));
+  return !error || failed("cannot load model", options->model, wasi_nn_strerror(error));
+}
+
+/* Run the model: input_data → scores. Graph and context stay with the host until the guest ends. */
+static bool classify(wasi_nn_graph_t graph, const char *model) {
+  static const uint32_t shape[] = {1, CHANNELS, SIDE, SIDE};
+  wasi_nn_graph_execution_context_t context;
+  wasi_nn_tensor_t input;
+  wasi_nn_buffer_size_t size = 0;
+  wasi_nn_errno_t error = wasi_nn_init_execution_context(graph, &context);
+  if (error) return failed("cannot prepare model", model, wasi_nn_strerror(error));
+  error = wasi_nn_tensor_f32(shape, 4, input_data, CHANNELS * PLANE, &input);
+  if (!error) error = wasi_nn_set_input(context, 0, &input);
+  if (error) return failed("cannot hand the image to model", model, wasi_nn_strerror(error));
+  error = wasi_nn_compute(context);
+  if (error) return failed("cannot run model", model, wasi_nn_strerror(error));
+  error = wasi_nn_get_output(context, 0, (uint8_t *)scores, sizeof scores, &size);
+  if (error == WASI_NN_ERRNO_TOO_LARGE || (!error && size != sizeof scores)) {
+    return failed("cannot use model", model, "its output is not 1000 numbers, one for each class");
+  }
+  return !error || failed("cannot read the output of model", model, wasi_nn_strerror(error));
+}
+
+/* ---- The command ----------------------------------------------------------------------------------- */
+
+static bool print_best(const Labels *labels) {
+  wasi_nn_score_t best[BEST];
+  const size_t count = wasi_nn_top_k(scores, CLASSES, BEST, best); /* the model ends in a softmax already */
+  for (size_t i = 0; i < count; i++) {
+    printf("%3zu  %5.1f%%  ", i + 1, 100 * (double)best[i].score);
+    if (labels->text) {
+      printf("%s\n", labels->names[best[i].index]);
+    } else {
+      printf("class %zu\n", best[i].index);
+    }
+  }
+  return (fflush(stdout) == 0 && !ferror(stdout)) || failed("cannot write", "the answer", strerror(errno));
+}
+
+static bool run(const Options *options) {
+  static Labels labels;
+  static char labels_in_model[MAX_PATH];
+  const char *labels_path = options->labels;
+  Image image = {NULL, 0, 0};
+  wasi_nn_graph_t graph;
+  if (!labels_path && !options->is_named) {
+    if (!join(options->model, "labels.txt", labels_in_model)) return false;
+    labels_path = labels_in_model;
+  }
+  bool is_done = read_image(options->image, &image) && fill_input(&image, options->image);
+  stbi_image_free(image.rgb);
+  is_done = is_done && load_model(options, &graph) && (!labels_path || read_labels(labels_path, &labels)) &&
+            classify(graph, options->model) && print_best(&labels);
+  free(labels.text);
+  return is_done;
+}
+
+static bool misused(const char *what, const char *word) {
+  fprintf(stderr, "photo: %s%s; `photo --help` shows the usage\n", what, word);
+  return false;
+}
+
+static bool parse(int argc, char **argv, Options *options) {
+  const char *words[2] = {NULL, NULL}, *name = NULL;
+  int count = 0;
+  options->labels = NULL;
+  for (int i = 1; i < argc; i++) {
+    const bool is_name = strcmp(argv[i], "--name") == 0;
+    if (is_name || strcmp(argv[i], "--labels") == 0) {
+      if (i + 1 == argc) return misused("a value is missing after ", argv[i]);
+      *(is_name ? &name : &options->labels) = argv[++i];
+    } else if (strncmp(argv[i], "--", 2) == 0) {
+      return misused("there is no option ", argv[i]);
+    } else if (count == 2) {
+      return misused("there is one word too many: ", argv[i]);
+    } else {
+      words[count++] = argv[i];
+    }
+  }
+  options->is_named = name != NULL;
+  options->model = name ? name : words[0];
+  options->image = name ? words[0] : words[1];
+  if (!options->image) return misused(name ? "IMAGE is missing" : "MODEL_DIR and IMAGE are needed", "");
+  return !name || count == 1 || misused("MODEL_DIR and --name exclude each other: ", words[0]);
+}
+
+int main(int argc, char **argv) {
+  Options options;
+  if (argc == 2 && strcmp(argv[1], "--help") == 0) return fputs(USAGE, stdout) < 0;
+  if (!parse(argc, argv, &options)) return 2;
+  return run(&options) ? 0 : 1;
+}
