@@ -16,7 +16,7 @@ from codegen.dump import dump
 from codegen.targets.view import banner, doc_lines
 
 if TYPE_CHECKING:
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import Environment
 
     from codegen import model
 
@@ -62,7 +62,7 @@ def target(templates: Path | None, name: str) -> UserTarget:
     return UserTarget(templates or Path(), f"{name}/{template}", suffix, frozenset(keywords))
 
 
-def environment(added: UserTarget) -> ImmutableSandboxedEnvironment:
+def environment(added: UserTarget) -> Environment:
     """Return the sandbox a user's template runs in, with filters that make identifiers and wrap docs."""
     made = render.environment(added.folder)
     for convert in (naming.snake, naming.upper, naming.pascal):
