@@ -129,7 +129,7 @@ def _specs(options: argparse.Namespace) -> tuple[Path, ...] | None:
         raise _UsageError("--dialect names a text of ours: give it or SPEC, not both")
     if options.out is None:
         raise _UsageError("--dialect needs --out DIR: the project's own files are of the current dialect")
-    known = {"current": ROOT / generate.SPEC}
+    known = {generate.CURRENT: ROOT / generate.SPEC}
     known |= {path.stem: path for path in sorted((ROOT / generate.HISTORY).glob("*.witx"))}
     if options.dialect not in known:
         guess = nearest(options.dialect, known)

@@ -17,6 +17,8 @@ _WIDTH: Final = 100
 _INDENT: Final = "  "
 _ALWAYS_OPEN: Final = frozenset({"module"})
 """Groups that have one item a line and `)` on a line of its own, however short they are."""
+_LISTS: Final = frozenset({"enum", "flags", "tuple", "union"})
+"""Groups whose items behind the head are all of one kind: when they do not fit, each has its own line."""
 _HEADINGS: Final = frozenset({"export", "@witx"})
 """Groups that stay on their parent's first line, as a function's name and an enum's tag do."""
 
@@ -73,8 +75,12 @@ def _expression(expression: SExpr, indent: str) -> list[str]:
 def _heading(group: Group) -> tuple[str, int]:
     """Return what stands on the first line of an open group, and how many items that is."""
     parts: list[str] = []
+    is_list = not _LISTS.isdisjoint(head_of(group, 1))
     for item in group.items:
-        is_heading = isinstance(item, Atom) or not _HEADINGS.isdisjoint(head_of(item, 1))
+        if isinstance(item, Atom):
+            is_heading = not (is_list and parts)
+        else:
+            is_heading = not _HEADINGS.isdisjoint(head_of(item, 1))
         line = _on_one_line(item)
         if item.comments or line is None or not is_heading:
             break

@@ -15,12 +15,16 @@ from codegen import naming
 from codegen.loader import Loader
 from codegen.resolve import resolve
 from codegen.source import Diagnostic, WitxError
+from codegen.targets.view import Base
 
 if TYPE_CHECKING:
     from codegen import model
 
 SPEC: Final = "witx/wasi_ephemeral_nn.witx"
 HISTORY: Final = "witx/history"
+EXTENSIONS: Final = "witx/extensions"
+CURRENT: Final = "current"
+"""What the current interface is called among the dialects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def text(found: model.Document, lang: str, options: Options = DEFAULT, **extra: 
         return render.render(environment, added.template, user.view(found, prefix(found, options)))
     build = import_module(f"codegen.targets.{lang}").build
     if lang == "c":
-        extra["prefix"] = prefix(found, options)
+        extra = {"prefix": prefix(found, options), "stem": Path(found.roots[0].path).stem, **extra}
     view: Any = build(found, **extra)
     environment = render.environment(options.templates)
     return render.render(environment, target.template, view, blank_lines=target.blank_lines)
@@ -122,9 +126,33 @@ def headers(root: Path) -> dict[Path, str]:
         WitxError: the witx text is wrong, or a target cannot express it.
     """
     current = document((root / SPEC,))
-    return {
-        root / "guest/c/include/wasi_ephemeral_nn.h": text(current, "c"),
+    history = sorted((root / HISTORY).glob("*.witx"))
+    epochs = {CURRENT: current, **{path.stem: document((path,)) for path in history}}
+    stem = Path(SPEC).stem
+    files = {
+        root / f"guest/c/include/{stem}.h": text(current, "c"),
         root / "guest/rust/src/raw.rs": text(current, "rust"),
-        root / "host/abi.py": text(current, "python"),
-        root / "docs/wasi_ephemeral_nn.md": text(current, "docs"),
+        root / "host/abi.py": text(current, "python", epochs=epochs),
+        root / f"docs/{stem}.md": text(current, "docs"),
     }
+    for path in sorted((root / EXTENSIONS).glob("*.witx")):
+        extension, types = _extension(document((path,)), current)
+        name = f"{stem}_{path.stem}"
+        c_base, rust_base = Base(stem, types), Base("raw", types)
+        files[root / f"guest/c/include/{name}.h"] = text(extension, "c", stem=name, base=c_base)
+        files[root / f"guest/rust/src/raw_{path.stem}.rs"] = text(extension, "rust", base=rust_base)
+    return files
+
+
+def _extension(
+    extension: model.Document, base: model.Document
+) -> tuple[model.Document, frozenset[model.TypeDef]]:
+    """Return an extension without the constants its base has, and the types they share: those of one file."""
+    shared = {Path(source.path).resolve() for source in base.sources}
+    types = frozenset(t for t in extension.types if Path(t.span.source.path).resolve() in shared)
+    constants = tuple(
+        constant
+        for constant in extension.constants
+        if Path(constant.span.source.path).resolve() not in shared
+    )
+    return dataclasses.replace(extension, constants=constants), types

@@ -179,12 +179,16 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole interface, in order of definition. `sources` are all files read, in order of reading."""
+    """A whole interface, in order of definition.
+
+    `sources` are all files read, in order of reading; `roots` those that were named, not `use`d.
+    """
 
     types: tuple[TypeDef, ...]
     modules: tuple[Module, ...]
     constants: tuple[Constant, ...]
     sources: tuple[Source, ...]
+    roots: tuple[Source, ...]
 
 
 def underlying(type_: Type) -> Type:

@@ -26,11 +26,12 @@ C_KEYWORDS: Final = frozenset(
     dynamic_cast explicit export friend import module mutable namespace new noexcept not not_eq operator or
     or_eq private protected public reflexpr reinterpret_cast requires static_cast synchronized template this
     throw try typeid typename using virtual wchar_t xor xor_eq
+    int8_t int16_t int32_t int64_t size_t uint8_t uint16_t uint32_t uint64_t
     assert complex errno imaginary linux major math_errhandling minor noreturn offsetof setjmp signals slots
     stderr stdin stdout unix va_arg va_copy va_end va_start wasm
     """.split()
 )
-"""Keywords of C and C++ up to C23 and C++26, and lower-case macros common system headers define."""
+"""Keywords of C and C++ up to C23 and C++26, the types a generated header uses, and common lower-case macros."""
 
 RUST_KEYWORDS: Final = frozenset(
     """
@@ -41,13 +42,19 @@ RUST_KEYWORDS: Final = frozenset(
 )
 """Strict and reserved keywords of every Rust edition up to 2024."""
 
+RUST_TYPE_NAMES: Final = RUST_KEYWORDS | frozenset("Clone Copy Err List None Ok Option Result Some Str".split())
+"""What a Rust type must not be called: keywords, and the names that generated code says itself."""
+
 _NOT_WORD = re.compile(r"[^0-9A-Za-z]+")
 
 
 def words(name: str) -> tuple[str, ...]:
-    """Split a witx name at all that is not a letter or digit; a name of symbols only is spelled in hex."""
+    """Split a witx name at all that is not a letter or digit; a name of symbols only is spelled in hex.
+
+    The empty string, which may be a function's name, is `empty`.
+    """
     found = tuple(word for word in _NOT_WORD.split(name) if word)
-    return found or tuple(f"x{ord(character):02x}" for character in name)
+    return found or tuple(f"x{ord(character):02x}" for character in name) or ("empty",)
 
 
 def snake(name: str, keywords: AbstractSet[str] = frozenset()) -> str:
@@ -105,6 +112,9 @@ class Scope:
                 )
             )
         return identifier
+
+    def __contains__(self, identifier: str) -> bool:
+        return identifier in self._taken
 
     def local(self, identifier: str) -> str:
         """Take a generated name, stepping aside with `_` behind until it is free."""

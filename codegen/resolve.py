@@ -49,6 +49,7 @@ def resolve(specs: Iterable[str], load: Load) -> model.Document:
         tuple(resolver.modules),
         tuple(resolver.constants),
         tuple(resolver.sources),
+        tuple(resolver.roots),
     )
 
 
@@ -76,6 +77,7 @@ class _Resolver:
         self.load = load
         self.problems: list[Diagnostic] = []
         self.sources: list[Source] = []
+        self.roots: list[Source] = []
         self.types: dict[str, model.TypeDef] = {}
         self.modules: list[model.Module] = []
         self.constants: list[model.Constant] = []
@@ -98,6 +100,8 @@ class _Resolver:
             return
         identity, file = loaded
         self.sources.append(file.source)
+        if used_at is None:
+            self.roots.append(file.source)
         self.depth += 1
         for declaration in file.declarations:
             match declaration:

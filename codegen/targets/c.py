@@ -99,6 +99,8 @@ class CView:
     """Everything the C template prints."""
 
     banner: str
+    guard: str
+    include: str
     docs: tuple[str, ...]
     macro: str
     raw_prefix: str
@@ -107,17 +109,19 @@ class CView:
     functions: tuple[CFunction, ...]
 
 
-def build(document: model.Document, prefix: str) -> CView:
+def build(document: model.Document, prefix: str, stem: str, base: view.Base = view.NO_BASE) -> CView:
     """Return the view of a document.
 
     Args:
         document: the interface.
         prefix: what every global name starts with, for example `wasi_nn_`.
+        stem: the header's file name without its suffix; its include guard is made from it.
+        base: another header that has some of the types already.
 
     Raises:
         WitxError: names collide, or the C target cannot express something.
     """
-    builder = _Builder(document, prefix)
+    builder = _Builder(document, prefix, stem, base)
     result = builder.view()
     if builder.problems:
         raise WitxError(builder.problems)
@@ -155,6 +159,8 @@ class _Builder:
 
     document: model.Document
     prefix: str
+    stem: str
+    base: view.Base
     problems: list[Diagnostic] = field(default_factory=list)
     types: list[CType] = field(default_factory=list)
     layouts: Layouts = field(init=False)
@@ -179,6 +185,8 @@ class _Builder:
         module_docs = "\n".join(module.docs for module in self.document.modules)
         return CView(
             view.banner(self.document),
+            naming.upper(self.stem) + "_H",
+            f"{self.base.stem}.h" if self.base.stem else "",
             comment(module_docs),
             self.macro,
             naming.prefixed(self.prefix, "raw") + "_",
@@ -193,7 +201,8 @@ class _Builder:
         origin = f"type {quoted('$' + definition.name)}"
         name = naming.prefixed(self.prefix, definition.name) + "_t"
         self.spelled[definition] = self.names.claim(name, origin, definition.span)
-        self._define(definition.type, name, definition.docs, definition.span)
+        if definition not in self.base.types:
+            self._define(definition.type, name, definition.docs, definition.span)
 
     def _define(self, type_: model.Type, name: str, docs: str, span: Span) -> None:
         """Add the typedef `name` (which ends in `_t`) for a type, its helpers first."""

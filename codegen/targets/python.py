@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import keyword
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from codegen import abi, model, naming
@@ -16,7 +17,7 @@ from codegen.source import Diagnostic, WitxError, quoted
 from codegen.targets import view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _KEYWORDS: Final = frozenset(map(str.lower, keyword.kwlist))
 _CODES: Final = {
@@ -24,6 +25,7 @@ _CODES: Final = {
     **dict(zip(("s8", "s16", "s32", "s64"), "bhiq", strict=True)),
     **dict(zip(("f32", "f64", "char", "char8", "usize"), "fdIBI", strict=True)),
 }
+NO_EPOCHS: Final[Mapping[str, model.Document]] = MappingProxyType({})
 _ROLE_SUFFIXES: Final = {"pointer": "_ptr", "length": "_len"}
 
 
@@ -69,6 +71,25 @@ class PyFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class PyTable:
+    """A name and what it stands for, both as literals."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PyEpoch:
+    """Another epoch or dialect of the interface, as literals."""
+
+    name: str
+    module: str
+    values: tuple[PyTable, ...]
+    structs: tuple[PyTable, ...]
+    functions: tuple[PyTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PyView:
     """Everything the Python template prints."""
 
@@ -79,16 +100,21 @@ class PyView:
     structs: tuple[PyStruct, ...]
     constants: tuple[PyValue, ...]
     functions: tuple[PyFunction, ...]
+    epochs: tuple[PyEpoch, ...]
 
 
-def build(document: model.Document) -> PyView:
+def build(document: model.Document, epochs: Mapping[str, model.Document] = NO_EPOCHS) -> PyView:
     """Return the view of a document.
+
+    Args:
+        document: the interface.
+        epochs: documents of the same interface in other epochs and dialects, by name.
 
     Raises:
         WitxError: names collide.
     """
     builder = _Builder(document)
-    result = builder.view()
+    result = builder.view(tuple(_epoch(name, epoch) for name, epoch in epochs.items()))
     if builder.problems:
         raise WitxError(builder.problems)
     return result
@@ -118,7 +144,7 @@ class _Builder:
         for base in ("IntEnum", "IntFlag"):
             self.names.local(base)
 
-    def view(self) -> PyView:
+    def view(self, epochs: tuple[PyEpoch, ...]) -> PyView:
         modules = self.document.modules
         enums, structs = [], []
         for definition in self.document.types:
@@ -134,6 +160,7 @@ class _Builder:
             tuple(structs),
             tuple(self._constant(constant) for constant in self.document.constants),
             tuple(self._function(f, module) for module in modules for f in module.functions),
+            epochs,
         )
 
     def _enum(self, definition: model.TypeDef) -> PyEnum:
@@ -157,14 +184,21 @@ class _Builder:
         constant = self._claim(naming.upper(definition.name), definition)
         layout = self.layouts.of(definition.type)
         scope = naming.Scope(f"class {quoted(name)}", self.problems)
-        format_, end, fields = "<", 0, []
-        for field, code, offset, size in self._flat(definition.type, "", 0):
-            format_ += _pad(offset - end) + code
-            fields.append(scope.claim(field, f"field {quoted(field)}", definition.span))
-            end = offset + size
-        format_ += _pad(layout.size - end)
+        format_, fields = self.packed(definition.type)
+        for field in fields:
+            scope.claim(field, f"field {quoted(field)}", definition.span)
         comment = f"`{definition.name}` in guest memory: size {layout.size}, align {layout.align}."
-        return PyStruct(docstring(definition.docs, 4), comment, name, constant, format_, tuple(fields))
+        return PyStruct(docstring(definition.docs, 4), comment, name, constant, format_, fields)
+
+    def packed(self, type_: model.Type) -> tuple[str, tuple[str, ...]]:
+        """Return a type's `struct` format and the names of what it unpacks to."""
+        layout = self.layouts.of(type_)
+        format_, end, fields = "<", 0, []
+        for field, code, offset, size in self._flat(type_, "", 0):
+            format_ += _pad(offset - end) + code
+            fields.append(field)
+            end = offset + size
+        return format_ + _pad(layout.size - end), tuple(fields)
 
     def _flat(self, type_: model.Type, path: str, base: int) -> Iterator[tuple[str, str, int, int]]:
         """Yield (field name, struct code, offset, size) of every scalar in a type, in order of offset."""
@@ -221,6 +255,32 @@ class _Builder:
 
     def _claim(self, identifier: str, definition: model.TypeDef) -> str:
         return self.names.claim(identifier, f"type {quoted('$' + definition.name)}", definition.span)
+
+
+def _epoch(name: str, document: model.Document) -> PyEpoch:
+    builder = _Builder(document)
+    values: dict[str, dict[str, int]] = {}
+    structs = []
+    for definition in document.types:
+        if isinstance(definition.type, model.Enum):
+            values[definition.name] = {case.name: i for i, case in enumerate(definition.type.cases)}
+        elif isinstance(definition.type, model.Record):
+            format_, _ = builder.packed(definition.type)
+            structs.append(PyTable(json.dumps(definition.name), f'Struct("{format_}")'))
+    for constant in document.constants:
+        values.setdefault(constant.type.name, {})[constant.name] = constant.value
+    functions = [
+        PyTable(json.dumps(function.name), json.dumps(" ".join(abi.lower(function).valtypes)))
+        for module in document.modules
+        for function in module.functions
+    ]
+    return PyEpoch(
+        json.dumps(name),
+        json.dumps(document.modules[0].name),
+        tuple(PyTable(json.dumps(type_name), json.dumps(cases)) for type_name, cases in values.items()),
+        tuple(structs),
+        tuple(functions),
+    )
 
 
 def _pad(count: int) -> str:

@@ -117,6 +117,7 @@ class RustView:
 
     banner: str
     docs: tuple[str, ...]
+    base_types: str
     has_list: bool
     has_string: bool
     types: tuple[RustType, ...]
@@ -124,13 +125,17 @@ class RustView:
     modules: tuple[RustModule, ...]
 
 
-def build(document: model.Document) -> RustView:
+def build(document: model.Document, base: view.Base = view.NO_BASE) -> RustView:
     """Return the view of a document.
+
+    Args:
+        document: the interface.
+        base: the module beside this one that has some of the types already.
 
     Raises:
         WitxError: names collide, or the Rust target cannot express something.
     """
-    builder = _Builder(document)
+    builder = _Builder(document, base)
     result = builder.view()
     if builder.problems:
         raise WitxError(builder.problems)
@@ -162,6 +167,7 @@ class _Builder:
     """One module in the making; `types` fills in order of definition, helpers before their users."""
 
     document: model.Document
+    base: view.Base
     problems: list[Diagnostic] = field(default_factory=list)
     types: list[RustType] = field(default_factory=list)
     spelled: dict[model.TypeDef, str] = field(default_factory=dict)
@@ -183,15 +189,30 @@ class _Builder:
         constants = tuple(self._constant(constant) for constant in self.document.constants)
         modules = tuple(self._module(module) for module in self.document.modules)
         docs = "\n\n".join(module.docs for module in self.document.modules)
+        base_types = self._base_types(modules, constants)
         return RustView(
             view.banner(self.document),
             comment(docs, sign="//!"),
-            self.has_list,
-            self.has_string,
+            f"{self.base.stem}::{{{', '.join(base_types)}}}" if base_types else "",
+            self.has_list and "List" not in base_types,
+            self.has_string and "Str" not in base_types,
             tuple(self.types),
             constants,
             modules,
         )
+
+    def _base_types(
+        self, modules: tuple[RustModule, ...], constants: tuple[RustConstant, ...]
+    ) -> tuple[str, ...]:
+        """Return the names this module takes from its base."""
+        own = {type_.name for type_ in self.types}
+        texts = [text for m in modules for f in m.functions for text in (*f.params, *f.raw_params, f.result)]
+        texts += [constant.type for constant in constants]
+        texts += [text for type_ in self.types for text in (type_.target, *(f.type for f in type_.fields))]
+        known = {self.spelled[definition] for definition in self.base.types}
+        if self.base.stem:
+            known |= {"List", "Str"}
+        return tuple(sorted((known - own).intersection(_WORD.findall(" ".join(texts)))))
 
     # Types
 
@@ -200,7 +221,8 @@ class _Builder:
         name = self.names.claim(naming.pascal(definition.name, naming.RUST_KEYWORDS), origin, definition.span)
         self.spelled[definition] = name
         self.borrows[definition] = self._borrows(definition.type)
-        self._define(definition.type, name, definition.docs, definition.span)
+        if definition not in self.base.types:
+            self._define(definition.type, name, definition.docs, definition.span)
 
     def _borrows(self, type_: model.Type) -> bool:
         """Whether a type holds a list or string, and so has a lifetime."""
@@ -363,7 +385,7 @@ class _Builder:
         name = "import" if is_only else f"import_{naming.snake(module.name)}"
         functions = tuple(self._function(f, name, "" if is_only else module.name) for f in module.functions)
         raw = " ".join(text for f in functions for text in (*f.raw_params, f.raw_result))
-        known = {"List", "Str", *(type_.name for type_ in self.types)}
+        known = {"List", "Str", *self.spelled.values(), *(type_.name for type_ in self.types)}
         used = sorted(known.intersection(_WORD.findall(raw)))
         return RustModule(string_literal(module.name), name, ", ".join(used), functions)
 

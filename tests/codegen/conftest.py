@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--bless`; it is known when `tests/codegen` or a part of it is named on the command line."""
+    parser.addoption("--bless", action="store_true", help="write the corpus's goldens anew")
+
+
 @pytest.fixture
 def root() -> Path:
     """The repository."""

@@ -27,7 +27,8 @@ GENERATED = tuple(path.relative_to(ROOT) for path in generate.headers(ROOT))
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the spec and the generated files that may be damaged, made the generator's root."""
-    for relative in (*GENERATED, Path(generate.SPEC)):
+    shutil.copytree(ROOT / "witx", tmp_path / "witx")
+    for relative in GENERATED:
         (tmp_path / relative).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / relative, tmp_path / relative)
     monkeypatch.setattr("codegen.cli.ROOT", tmp_path)
@@ -83,7 +84,7 @@ def test_an_orphan_is_drift_and_a_hand_written_neighbour_is_not(
 
 
 def test_a_changed_spec_is_drift_until_headers_is_run(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec = copy / generate.SPEC
+    spec = copy / "witx/parts/errno.witx"
     spec.write_text(spec.read_text().replace("$not_found))", "$not_found $teapot))"))
     assert main(["headers", "--check"]) == 1
     assert main(["headers"]) == 0
@@ -120,7 +121,8 @@ def test_a_failed_write_leaves_no_temporary_file(copy: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "replace", _refuse)
     assert main(["headers"]) == 2
     assert (copy / GENERATED[0]).read_text() == "old"
-    assert [path.name for path in (copy / GENERATED[0]).parent.iterdir()] == [GENERATED[0].name]
+    names = {path.name for path in (copy / GENERATED[0]).parent.iterdir()}
+    assert names <= {path.name for path in GENERATED}
 
 
 def _refuse(_self: Path, _target: object) -> None:

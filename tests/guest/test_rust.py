@@ -35,12 +35,13 @@ def targets() -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("features", [[], ["--cfg", 'feature="extensions"']], ids=["default", "extensions"])
 @pytest.mark.parametrize("target", targets(), ids=lambda target: target or "host")
-def test_the_crate_compiles_without_a_warning(target: str, tmp_path: Path) -> None:
+def test_the_crate_compiles_without_a_warning(target: str, features: list[str], tmp_path: Path) -> None:
     command = [tool("rustc"), "--edition=2021", "--crate-type=lib", "--emit=metadata", "-Dwarnings"]
     command += [f"--target={target}"] if target else []
     done = subprocess.run(
-        [*command, "-o", str(tmp_path / "wasinn.rmeta"), str(CRATE / "src/lib.rs")],
+        [*command, *features, "-o", str(tmp_path / "wasinn.rmeta"), str(CRATE / "src/lib.rs")],
         capture_output=True,
         text=True,
         check=False,
@@ -69,7 +70,8 @@ def test_a_wrong_size_does_not_compile(tmp_path: Path) -> None:
 
 def test_the_crate_is_clean_under_clippy_pedantic_and_rustfmt(tmp_path: Path) -> None:
     env = {**os.environ, "CARGO_TARGET_DIR": str(tmp_path)}
-    for arguments in (["clippy", "--offline", "--quiet", "--", "-Dwarnings"], ["fmt", "--check"]):
+    clippy = ["clippy", "--offline", "--quiet", "--all-features", "--", "-Dwarnings"]
+    for arguments in (clippy, ["fmt", "--check"]):
         done = subprocess.run(
             [tool("cargo"), *arguments], capture_output=True, text=True, check=False, cwd=CRATE, env=env
         )

@@ -6,3 +6,17 @@
 
 #[rustfmt::skip] // generated
 pub mod raw;
+
+// What only some hosts have: an import a host lacks does not link.
+#[cfg(feature = "extensions")]
+#[rustfmt::skip] // generated
+pub mod raw_config;
+#[cfg(feature = "extensions")]
+#[rustfmt::skip] // generated
+pub mod raw_finalize;
+#[cfg(feature = "extensions")]
+#[rustfmt::skip] // generated
+pub mod raw_single;
+#[cfg(feature = "extensions")]
+#[rustfmt::skip] // generated
+pub mod raw_unload;
