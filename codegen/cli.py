@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,8 +23,9 @@ examples:
   wasinn-gen headers --check                           exit 1 with a diff when one of them has drifted
   wasinn-gen headers my.witx --lang c,rust --out gen   gen/my.h and gen/my.rs for an interface of yours
   wasinn-gen headers --dialect 2022-08 --lang c --out old   the header for hosts of that epoch
-  wasinn-gen headers --templates tpl --lang zig --out gen   a language that tpl/zig/target.toml adds
+  wasinn-gen headers --templates tpl --lang d --out gen     a language that tpl/d/target.toml adds
 """
+_MODULE_NAME: Final = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
 _EXIT: Final = (
     "exit status: 0 all is well, 1 files differ from what would be written, 2 bad usage or bad input"
 )
@@ -143,8 +145,12 @@ def _files(specs: tuple[Path, ...], options: argparse.Namespace) -> dict[Path, s
 
     if options.templates is not None and not options.templates.is_dir():
         raise _UsageError(f"--templates {options.templates}: not a folder")
+    if options.module is not None and not _MODULE_NAME.fullmatch(options.module):
+        raise _UsageError(f"--module {options.module!r}: letters, digits and the symbols of a witx name only")
     choices = generate.Options(options.prefix, options.module, options.templates)
     document = generate.document(specs, choices)
+    if not (document.types or document.modules or document.constants):
+        raise _UsageError(f"{specs[0]}: declares nothing to generate from")
     added = user.names(options.templates)
     langs = options.lang.split(",") if options.lang else [*generate.TARGETS, *added]
     out = options.out or Path()
@@ -155,7 +161,10 @@ def _files(specs: tuple[Path, ...], options: argparse.Namespace) -> dict[Path, s
         try:
             is_ours = lang in generate.TARGETS
             suffix = generate.TARGETS[lang].suffix if is_ours else user.target(options.templates, lang).suffix
-            files[out / f"{specs[0].stem}{suffix}"] = generate.text(document, lang, choices)
+            path = out / f"{specs[0].stem}{suffix}"
+            if path in files:
+                raise _UsageError(f"two languages would write {path}: choose with --lang")
+            files[path] = generate.text(document, lang, choices)
         except render.TemplateProblem as error:
             raise _UsageError(str(error)) from error
     return files

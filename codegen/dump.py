@@ -135,6 +135,7 @@ def _function(function: model.Function, layouts: Layouts) -> Json:
                     "role": core.role,
                     "param": None if core.param is None else core.param.name,
                     "pointee": _pointee(core, layouts),
+                    "means": _type(core.type, layouts),
                 }
                 for core in lowered.params
             ],

@@ -62,6 +62,8 @@ def render(environment: Environment, template: str, view: object, *, blank_lines
         raise TemplateProblem(f"{error.name}: there is no such template") from error
     except TemplateSyntaxError as error:
         raise TemplateProblem(f"{error.filename or template}:{error.lineno}: {error.message}") from error
+    except TemplateProblem as problem:  # from `fail`
+        raise TemplateProblem(f"{_place(problem, template)}: {problem}") from problem
     except Exception as error:  # a template is a program: it can fail in any way
         raise TemplateProblem(f"{_place(error, template)}: {type(error).__name__}: {error}") from error
     lines: list[str] = []

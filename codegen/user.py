@@ -6,10 +6,11 @@ See docs/templates.md for what a template gets. Built-in targets do not come thr
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from codegen import naming, render
 from codegen.dump import dump
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from codegen import model
 
 _DESCRIPTION: Final = "target.toml"
+_SUFFIX: Final = re.compile(r"(?:\.[A-Za-z0-9_-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def target(templates: Path | None, name: str) -> UserTarget:
     if unknown:
         raise render.TemplateProblem(f"{path}: unknown key `{unknown[0]}`")
     template, suffix, keywords = data.get("template"), data.get("suffix"), data.get("keywords", [])
-    if not isinstance(template, str) or not isinstance(suffix, str) or not suffix.startswith("."):
+    if not isinstance(template, str) or not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
         raise render.TemplateProblem(f'{path}: needs `template = "file.j2"` and `suffix = ".ext"`')
     if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
         raise render.TemplateProblem(f"{path}: `keywords` is a list of strings")
@@ -68,7 +70,13 @@ def environment(added: UserTarget) -> Environment:
     for convert in (naming.snake, naming.upper, naming.pascal):
         made.filters[convert.__name__] = functools.partial(convert, keywords=added.keywords)
     made.filters["doc_lines"] = doc_lines
+    made.globals["fail"] = _fail
     return made
+
+
+def _fail(message: str) -> NoReturn:
+    """End the rendering, on a template's behalf, because its language cannot express something."""
+    raise render.TemplateProblem(str(message))
 
 
 def view(document: model.Document, prefix: str) -> dict[str, Any]:

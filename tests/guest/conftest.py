@@ -156,7 +156,7 @@ def wasmtime(need: Need, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     environment = {"LD_LIBRARY_PATH": f"{links}:{libraries}"}
     return Runtime(
         "wasmtime",
-        (str(command), "run", "-S", "nn"),
+        (str(command), "run", "-C", "cache=n", "-S", "nn"),
         "-S\0nn-graph=openvino::{folder}",
         environment,
     )
