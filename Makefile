@@ -17,7 +17,7 @@ RUN_PHOTO = $(PY) -m host run build/guest/photo.wasm \
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain rust headers check-headers guests model demo test lint format clean distclean
+.PHONY: help setup toolchain rust headers check-headers guests model demo test bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -80,6 +80,9 @@ check-headers: | setup
 test: setup toolchain rust check-headers guests model lint ## set up and run every check
 	@echo "==> Tests"
 	@$(PY) -m pytest
+
+bench: | setup ## measure the generator on this machine
+	@$(PY) tests/bench/generator.py
 
 format: | setup ## format the Python code
 	@.venv/bin/ruff check --fix .

@@ -18,7 +18,7 @@ from codegen.source import Diagnostic, WitxError
 from codegen.targets.view import Base
 
 if TYPE_CHECKING:
-    from codegen import model
+    from codegen import model, syntax
 
 SPEC: Final = "witx/wasi_ephemeral_nn.witx"
 HISTORY: Final = "witx/history"
@@ -66,13 +66,15 @@ class Options:
 DEFAULT: Final = Options()
 
 
-def document(specs: tuple[Path, ...], options: Options = DEFAULT) -> model.Document:
-    """Return the resolved document of these files, in one scope.
+def document(
+    specs: tuple[Path, ...], options: Options = DEFAULT, parsed: dict[Path, syntax.File] | None = None
+) -> model.Document:
+    """Return the resolved document of these files, in one scope; `parsed` is shared between documents.
 
     Raises:
         WitxError: something in them is wrong, or `options.module` does not fit them.
     """
-    found = resolve(tuple(map(str, specs)), Loader().load)
+    found = resolve(tuple(map(str, specs)), Loader(parsed).load)
     if options.module is None or not found.modules:
         return found
     if len(found.modules) > 1:
@@ -125,9 +127,10 @@ def headers(root: Path) -> dict[Path, str]:
     Raises:
         WitxError: the witx text is wrong, or a target cannot express it.
     """
-    current = document((root / SPEC,))
+    parsed: dict[Path, syntax.File] = {}
+    current = document((root / SPEC,), parsed=parsed)
     history = sorted((root / HISTORY).glob("*.witx"))
-    epochs = {CURRENT: current, **{path.stem: document((path,)) for path in history}}
+    epochs = {CURRENT: current, **{path.stem: document((path,), parsed=parsed) for path in history}}
     stem = Path(SPEC).stem
     files = {
         root / f"guest/c/include/{stem}.h": text(current, "c"),
@@ -136,7 +139,7 @@ def headers(root: Path) -> dict[Path, str]:
         root / f"docs/{stem}.md": text(current, "docs"),
     }
     for path in sorted((root / EXTENSIONS).glob("*.witx")):
-        extension, types = _extension(document((path,)), current)
+        extension, types = _extension(document((path,), parsed=parsed), current)
         name = f"{stem}_{path.stem}"
         c_base, rust_base = Base(stem, types), Base("raw", types)
         files[root / f"guest/c/include/{name}.h"] = text(extension, "c", stem=name, base=c_base)
@@ -147,12 +150,8 @@ def headers(root: Path) -> dict[Path, str]:
 def _extension(
     extension: model.Document, base: model.Document
 ) -> tuple[model.Document, frozenset[model.TypeDef]]:
-    """Return an extension without the constants its base has, and the types they share: those of one file."""
-    shared = {Path(source.path).resolve() for source in base.sources}
-    types = frozenset(t for t in extension.types if Path(t.span.source.path).resolve() in shared)
-    constants = tuple(
-        constant
-        for constant in extension.constants
-        if Path(constant.span.source.path).resolve() not in shared
-    )
+    """Return an extension without the constants its base has, and the types of the files they share."""
+    shared = frozenset(base.sources)
+    types = frozenset(t for t in extension.types if t.span.source in shared)
+    constants = tuple(c for c in extension.constants if c.span.source not in shared)
     return dataclasses.replace(extension, constants=constants), types

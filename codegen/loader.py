@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 
 class Loader:
-    """Remembers which files were loaded; give `load` to `resolve`."""
+    """Remembers which files were loaded; give `load` to `resolve`.
 
-    def __init__(self) -> None:
+    Loaders that share `parsed` read each file once between them; one that was refused is read again.
+    """
+
+    def __init__(self, parsed: dict[Path, syntax.File] | None = None) -> None:
+        self._parsed = {} if parsed is None else parsed
         self._loaded: set[Path] = set()
 
     def load(self, origin: str, used: syntax.Name | None) -> tuple[str, syntax.File] | None:
@@ -40,7 +44,9 @@ class Loader:
         if canonical in self._loaded:
             return None
         self._loaded.add(canonical)
-        return os.fspath(path), parser.parse(sexpr.read(read_source(path, used)))
+        if canonical not in self._parsed:
+            self._parsed[canonical] = parser.parse(sexpr.read(read_source(path, used)))
+        return os.fspath(path), self._parsed[canonical]
 
 
 def read_source(path: Path, used: syntax.Name | None = None) -> Source:

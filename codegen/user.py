@@ -66,7 +66,9 @@ def target(templates: Path | None, name: str) -> UserTarget:
 
 def environment(added: UserTarget) -> Environment:
     """Return the sandbox a user's template runs in, with filters that make identifiers and wrap docs."""
-    made = render.environment(added.folder)
+    made = render.environment(added.folder).overlay()
+    made.filters = dict(made.filters)
+    made.globals = dict(made.globals)
     for convert in (naming.snake, naming.upper, naming.pascal):
         made.filters[convert.__name__] = functools.partial(convert, keywords=added.keywords)
     made.filters["doc_lines"] = doc_lines
