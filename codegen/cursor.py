@@ -84,8 +84,13 @@ def head_of(group: Group, count: int) -> tuple[str, ...]:
     return tuple(
         "@" + item.text if item.kind == "annotation" else item.text
         for item in group.items[:count]
-        if isinstance(item, Atom) and item.kind in {"word", "annotation"}
+        if isinstance(item, Atom) and (item.kind == "annotation" or _is_plain_word(item))
     )
+
+
+def _is_plain_word(atom: Atom) -> bool:
+    """Whether an atom is a keyword: `@witx` apart from its parenthesis is none, though it looks like one."""
+    return atom.kind == "word" and not atom.text.startswith("@")
 
 
 def described(item: SExpr) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SPEC: Final = "witx/wasi_ephemeral_nn.witx"
 HISTORY: Final = "witx/history"
 EXTENSIONS: Final = "witx/extensions"
+EXAMPLE_TEMPLATES: Final = "examples/template-assemblyscript"
 CURRENT: Final = "current"
 """What the current interface is called among the dialects."""
 
@@ -138,6 +139,10 @@ def headers(root: Path) -> dict[Path, str]:
         root / "host/abi.py": text(current, "python", epochs=epochs),
         root / f"docs/{stem}.md": text(current, "docs"),
     }
+    lang = "assemblyscript"
+    if (root / EXAMPLE_TEMPLATES / lang).is_dir():  # not in an installed package
+        options = Options(templates=root / EXAMPLE_TEMPLATES)
+        files[root / EXAMPLE_TEMPLATES / f"{stem}.ts"] = text(current, lang, options)
     for path in sorted((root / EXTENSIONS).glob("*.witx")):
         extension, types = _extension(document((path,), parsed=parsed), current)
         name = f"{stem}_{path.stem}"

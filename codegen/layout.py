@@ -72,10 +72,16 @@ class Layouts:
         assert_never(type_)
 
     def _variant(self, tag: Layout, cases: tuple[model.Case, ...]) -> Layout:
+        return _struct((tag, self._union(cases)), payload_only=True)
+
+    def payload(self, variant: model.Variant) -> Layout:
+        """Return the layout of the union of a variant's payloads."""
+        return self._union(variant.cases)
+
+    def _union(self, cases: tuple[model.Case, ...]) -> Layout:
         payloads = [self.of(case.type) for case in cases if case.type is not None]
         align = max((payload.align for payload in payloads), default=1)
-        size = _up(max((payload.size for payload in payloads), default=0), align)
-        return _struct((tag, Layout(size, align)), payload_only=True)
+        return Layout(_up(max((payload.size for payload in payloads), default=0), align), align)
 
 
 def _struct(members: Iterable[Layout], *, payload_only: bool = False) -> Layout:

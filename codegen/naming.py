@@ -31,7 +31,7 @@ C_KEYWORDS: Final = frozenset(
     stderr stdin stdout unix va_arg va_copy va_end va_start wasm
     """.split()
 )
-"""Keywords of C and C++ up to C23 and C++26, the types a generated header uses, and common lower-case macros."""
+"""Keywords of C and C++ up to C23 and C++26, types a header uses, common lower-case macros."""
 
 RUST_KEYWORDS: Final = frozenset(
     """
@@ -42,7 +42,9 @@ RUST_KEYWORDS: Final = frozenset(
 )
 """Strict and reserved keywords of every Rust edition up to 2024."""
 
-RUST_TYPE_NAMES: Final = RUST_KEYWORDS | frozenset("Clone Copy Err List None Ok Option Result Some Str".split())
+RUST_TYPE_NAMES: Final = RUST_KEYWORDS | frozenset(
+    "Clone Copy Err List None Ok Option Result Some Str".split()
+)
 """What a Rust type must not be called: keywords, and the names that generated code says itself."""
 
 _NOT_WORD = re.compile(r"[^0-9A-Za-z]+")

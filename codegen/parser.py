@@ -25,6 +25,11 @@ _COMPOUNDS: Final = (
     *("tuple", "expected", "list", "handle", "@witx"),
 )
 _WITX_TYPES: Final = ("pointer", "const_pointer", "usize", "char8")
+_OTHER_NAMES: Final = {
+    **{f"i{bits}": f"s{bits}" for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": f"f{bits}" for bits in (32, 64)},
+}
+"""Builtins as other languages call them."""
 _DOCUMENT_LEVEL: Final = "older witx dialects put declarations inside `module`; in 0.9 they stand beside it"
 _FOREIGN: Final = {
     "array": "`(array T)` is of an older witx dialect; the 0.9 spelling is `(list T)`",
@@ -34,6 +39,9 @@ _FOREIGN: Final = {
     "resource": "`resource` is of a later dialect; 0.9 writes `(handle)`",
     "in-buffer": "`in-buffer` is of a later dialect; 0.9 writes `(list T)`",
     "out-buffer": "`out-buffer` is of a later dialect; 0.9 writes `(@witx pointer T)` and a length",
+    "field": "`field` belongs in a `record`; the members of a union or tuple are types alone",
+    "case": "`case` belongs in a `variant`; the members of a union or tuple are types alone",
+    **{name: f"in witx it is `{ours}`" for name, ours in _OTHER_NAMES.items()},
     "func": '0.9 writes a function as `(@interface func (export "…") …)`',
 }
 
@@ -248,6 +256,12 @@ class _Parser:
                 return self._handle(cursor, span)
             case "@witx":
                 return self._witx_type(cursor, span)
+        if head in {*BUILTINS, "string", "bool"}:
+            message = f"`{head}` in parentheses"
+            raise Refused(message, group.span, f"it is written `{head}`, alone")
+        if head in _WITX_TYPES:
+            message = f"unknown type {quoted(head)}"
+            raise Refused(message, group.items[0].span, f"it is written `(@witx {head} …)`")
         raise self._unknown("type", head, group, (*_COMPOUNDS, *BUILTINS, "string", "bool"))
 
     def _integer_option(self, cursor: Cursor, keyword: str, group: Group) -> syntax.Builtin | None:
@@ -275,7 +289,13 @@ class _Parser:
             if isinstance(item, Atom) and item.kind == "id":
                 name = syntax.Name(item.text, item.span)
                 return syntax.Member(name, None, docs_of(item.comments), item.span)
-            raise Refused(f"expected {what}, `$name`, found {described(item)}", item.span)
+            help_ = None
+            if isinstance(item, Group) and head_of(item, 1) == ("@witx",):
+                form, option = ("flags", "repr") if what == "a flag" else ("enum", "tag")
+                help_ = f"what `{form}` takes is `(@witx {option} u8)`, before all names"
+            elif isinstance(item, Atom) and item.kind == "word":
+                help_ = "names start with `$`"
+            raise Refused(f"expected {what}, `$name`, found {described(item)}", item.span, help_)
 
         items = cursor.rest()
         if len(items) < least:

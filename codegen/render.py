@@ -78,7 +78,7 @@ def render(environment: Environment, template: str, view: object, *, blank_lines
     except Exception as error:  # a template is a program: it can fail in any way
         raise TemplateProblem(f"{_place(error, template)}: {type(error).__name__}: {error}") from error
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # `splitlines` knows more line ends than any compiler
         stripped = line.rstrip()
         if stripped or any(lines[-blank_lines:]):
             lines.append(stripped)

@@ -84,6 +84,8 @@ class _Resolver:
         self.names = _Scope(self.problems)
         self.constant_scopes: dict[str, _Scope] = {}
         self.broken: set[str] = set()
+        self.upcoming: dict[str, Span] = {}
+        self.is_incomplete = False
         self.defining: syntax.Name | None = None
         self.depth = 0
 
@@ -95,6 +97,7 @@ class _Resolver:
             loaded = self.load(path, used_at)
         except WitxError as error:
             self.problems.extend(error.diagnostics)
+            self.is_incomplete = True  # what it would have defined is not the next file's mistake
             return
         if loaded is None:
             return
@@ -104,16 +107,22 @@ class _Resolver:
             self.roots.append(file.source)
         self.depth += 1
         for declaration in file.declarations:
-            match declaration:
-                case syntax.Use():
-                    self.file(identity, declaration.path)
-                case syntax.Typename():
-                    self._typename(declaration)
-                case syntax.Module():
-                    self._module(declaration)
-                case syntax.Constant():
-                    self._constant(declaration)
+            if isinstance(declaration, syntax.Typename):
+                self.upcoming.setdefault(declaration.name.text, declaration.name.span)
+        for declaration in file.declarations:
+            self._declaration(declaration, identity)
         self.depth -= 1
+
+    def _declaration(self, declaration: syntax.Declaration, identity: str) -> None:
+        match declaration:
+            case syntax.Use():
+                self.file(identity, declaration.path)
+            case syntax.Typename():
+                self._typename(declaration)
+            case syntax.Module():
+                self._module(declaration)
+            case syntax.Constant():
+                self._constant(declaration)
 
     def _report(
         self, message: str, span: Span, help_: str | None = None, notes: tuple[tuple[str, Span], ...] = ()
@@ -176,7 +185,11 @@ class _Resolver:
         elif name.text in self.names.first:
             note = ("defined here", self.names.first[name.text])
             self._report(f"{shown} is a module, not a type", name.span, notes=(note,))
-        else:
+        elif name.text in self.upcoming:
+            note = ("introduced only here", self.upcoming[name.text])
+            message = "a type must be introduced before its use: move it up"
+            self._report(f"unknown type {shown}", name.span, message, (note,))
+        elif not self.is_incomplete:
             help_ = did_you_mean("$" + name.text, ("$" + known for known in self.types))
             self._report(
                 f"unknown type {shown}", name.span, help_ or "a type must be introduced before its use"
@@ -202,7 +215,7 @@ class _Resolver:
 
     def _fits_tag(self, count: int, tag: model.IntName, what: str, span: Span) -> None:
         if count > 1 << INT_BITS[tag]:
-            self._report(f"{count} {what} do not fit a {tag} tag", span)
+            self._report(f"{count} {what} do not fit a {tag} tag", span, _wider(count.bit_length(), "tag"))
 
     def _enum(self, node: syntax.Enum) -> model.Enum:
         tag = self._integer(node.tag, "tag")
@@ -214,7 +227,8 @@ class _Resolver:
         repr_ = self._integer(node.repr, "repr")
         flags = self._cases(node.flags, "flag")
         if len(flags) > INT_BITS[repr_]:
-            self._report(f"{len(flags)} flags do not fit {repr_}", node.span)
+            help_ = _wider(len(flags), "repr")
+            self._report(f"{len(flags)} flags do not fit {repr_}", node.span, help_)
         return model.Flags(repr_, flags)
 
     def _record(self, node: syntax.Record) -> model.Record:
@@ -278,10 +292,13 @@ class _Resolver:
                 message = (
                     f"case {quoted('$' + member.name.text)} is not in the tag {quoted('$' + tag_enum.name)}"
                 )
-                self._report(message, member.name.span, did_you_mean(member.name.text, order), (note,))
+                help_ = did_you_mean("$" + member.name.text, ("$" + name for name in order))
+                self._report(message, member.name.span, help_, (note,))
         if len(node.cases) != len(order):
             message = f"{len(node.cases)} cases, but the tag {quoted('$' + tag_enum.name)} has {len(order)}"
-            self._report(message, node.span, notes=(note,))
+            missing = [f"`(case ${name})`" for name in order if name not in {case.name for case in cases}]
+            help_ = f"add {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}" if missing else None  # noqa: PLR2004 (as many as help)
+            self._report(message, node.span, help_, (note,))
         return tuple(sorted(cases, key=lambda case: order.get(case.name, 0)))
 
     def _union(self, node: syntax.Union) -> model.Variant:
@@ -353,7 +370,7 @@ class _Resolver:
             type_ = self._type(node_result.type)
             if type_ is not None:
                 result = model.Param(node_result.name.text, type_, node_result.docs, node_result.name.span)
-                self._check_result(type_, node_result.type.span)
+                self._check_result(type_, node_result.type)
         if len(node.results) > 1:
             self._report(
                 "a function has at most one result",
@@ -367,26 +384,34 @@ class _Resolver:
         noreturn = node.noreturn is not None
         return model.Function(node.name.text, tuple(params), result, noreturn, node.docs, node.name.span)
 
-    def _check_result(self, type_: model.Type, span: Span) -> None:
+    def _check_result(self, type_: model.Type, node: syntax.Type) -> None:
         resolved = model.underlying(type_)
         if isinstance(resolved, model.Builtin | model.Handle | model.Pointer | model.Flags):
             return
         if not isinstance(resolved, model.Enum | model.Variant) or not resolved.is_expected:
             self._report(
                 "this type cannot be a result",
-                span,
+                node.span,
                 "a result is a scalar, handle, pointer, flags, or `(expected T (error $e))`",
             )
             return
         ok, err = (case.type for case in resolved.cases)
-        members = [ok]
-        if ok is not None and not isinstance(ok, model.Named):
-            members = [field.type for field in ok.fields] if isinstance(ok, model.Record) else [ok]
-        for member in (*members, err):
+        nodes = (node.ok, node.err) if isinstance(node, syntax.Expected) else (node, node)
+        members = [(ok, nodes[0]), (err, nodes[1])]
+        if isinstance(ok, model.Record):
+            parts = nodes[0].members if isinstance(nodes[0], syntax.Tuple) else (node,) * len(ok.fields)
+            members[:1] = [(field.type, part) for field, part in zip(ok.fields, parts, strict=False)]
+        for member, place in members:
             if member is not None and not isinstance(member, model.Named):
                 self._report(
                     "the values of an expected result must be named types",
-                    span,
+                    (place or node).span,
                     "give the type a name with `(typename $name …)` and use that name",
                 )
                 return
+
+
+def _wider(bits: int, option: str) -> str | None:
+    """Return a help line naming the narrowest integer with that many bits, or None."""
+    fitting = [name for name, have in INT_BITS.items() if have >= bits]
+    return f"`(@witx {option} {fitting[0]})` has room for them" if fitting else None

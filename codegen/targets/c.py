@@ -5,6 +5,7 @@ It decides names and spellings; the template only places them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,13 @@ _LITERALS: Final = {
     "s64": "INT64_C",
     "usize": "UINT32_C",
 }
+_ESCAPES: Final = dict(zip('"\\?\a\b\f\n\r\t\v', map("\\".__add__, '"\\?abfnrtv'), strict=True))
+_WORD: Final = 4
+_LAST_OF_FOUR_DIGITS: Final = 0xFFFF
+_MACROS: Final = ("IMPORT", "NATIVE", "STATIC_ASSERT", "ALIGNOF", "MUST_CHECK")
+"""The macros of the header itself, without its prefix."""
+_UNSPEAKABLE: Final = re.compile(r"[\x00-\x06\x0e-\x1f\x7f-\x9f]")
+"""What a C string literal cannot say without a numeric escape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class CMember:
 
 @dataclass(frozen=True, slots=True)
 class CType:
-    """A typedef; `members` and `payload` (a union's members) are for structs."""
+    """A typedef; `members`, `payload` (a union's members) and `trailing` are for structs, in that order."""
 
     docs: tuple[str, ...]
     name: str
@@ -72,6 +80,7 @@ class CType:
     is_struct: bool = False
     members: tuple[CMember, ...] = ()
     payload: tuple[CMember, ...] = ()
+    trailing: tuple[CMember, ...] = ()
     constants: tuple[CConstant, ...] = ()
     asserts: tuple[str, ...] = ()
 
@@ -138,9 +147,13 @@ def comment(docs: str, extra: tuple[str, ...] = (), indent: int = 0) -> tuple[st
 
 
 def string_literal(text: str) -> str:
-    """Return a C string literal; every byte that is not a plain character is a three-digit octal escape."""
-    plain = (chr(b) if 0x20 <= b < 0x7F and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())  # noqa: PLR2004 (printable ASCII)
-    return '"' + "".join(plain) + '"'
+    """Return a C string literal in ASCII; attributes take no numeric escapes."""
+    return '"' + "".join(_ESCAPES.get(c, c if c.isascii() else _universal(c)) for c in text) + '"'
+
+
+def _universal(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= _LAST_OF_FOUR_DIGITS else f"\\U{code:08x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +186,17 @@ class _Builder:
         self.names = naming.Scope("the C header", self.problems)
         self.macro = naming.upper(self.prefix) + "_"
 
+    @property
+    def guard(self) -> str:
+        return naming.upper(self.stem) + "_H"
+
+    @property
+    def macros(self) -> frozenset[str]:
+        """The macros of the header itself, which no constant may be called."""
+        return frozenset((self.guard, *(self.macro + name for name in _MACROS)))
+
     def view(self) -> CView:
+        self._reserve()
         for definition in self.document.types:
             self._typedef(definition)
         constants = tuple(self._constant(constant) for constant in self.document.constants)
@@ -185,7 +208,7 @@ class _Builder:
         module_docs = "\n".join(module.docs for module in self.document.modules)
         return CView(
             view.banner(self.document),
-            naming.upper(self.stem) + "_H",
+            self.guard,
             f"{self.base.stem}.h" if self.base.stem else "",
             comment(module_docs),
             self.macro,
@@ -195,14 +218,34 @@ class _Builder:
             functions,
         )
 
+    def _reserve(self) -> None:
+        """Take every name the witx text gives before one is made up, so that the made ones step aside."""
+        for definition in self.document.types:
+            name = naming.prefixed(self.prefix, definition.name) + "_t"
+            origin = f"type {quoted('$' + definition.name)}"
+            self.spelled[definition] = self.names.claim(name, origin, definition.span)
+        for module in self.document.modules:
+            for function in module.functions:
+                name = naming.prefixed(self._stem(module), function.name)
+                self.names.claim(name, f"function {quoted(function.name)}", function.span)
+
+    def _stem(self, module: model.Module) -> str:
+        """Return what a module's functions start with: one module alone needs no name of its own."""
+        if len(self.document.modules) == 1:
+            return self.prefix
+        return naming.prefixed(self.prefix, module.name) + "_"
+
+    def _identifier(self, name: str) -> str:
+        """Return a member's or parameter's name; one that would hide a type or function gets `_` behind."""
+        identifier = naming.snake(name, naming.C_KEYWORDS)
+        is_ours = identifier.startswith(self.prefix) and identifier.endswith("_t")
+        return identifier + "_" if is_ours or identifier in self.names else identifier
+
     # Types
 
     def _typedef(self, definition: model.TypeDef) -> None:
-        origin = f"type {quoted('$' + definition.name)}"
-        name = naming.prefixed(self.prefix, definition.name) + "_t"
-        self.spelled[definition] = self.names.claim(name, origin, definition.span)
         if definition not in self.base.types:
-            self._define(definition.type, name, definition.docs, definition.span)
+            self._define(definition.type, self.spelled[definition], definition.docs, definition.span)
 
     def _define(self, type_: model.Type, name: str, docs: str, span: Span) -> None:
         """Add the typedef `name` (which ends in `_t`) for a type, its helpers first."""
@@ -245,10 +288,7 @@ class _Builder:
         scope = naming.Scope(f"struct {quoted(name)}", self.problems)
         layout = self.layouts.of(type_)
         stem = name.removesuffix("_t")
-        names = [
-            scope.claim(naming.snake(f.name, naming.C_KEYWORDS), f"field {quoted('$' + f.name)}", span)
-            for f in fields
-        ]
+        names = [scope.claim(self._identifier(f.name), f"field {quoted('$' + f.name)}", span) for f in fields]
         members: list[CMember] = []
         asserts = list(self._size_asserts(type_, name))
         end = 0
@@ -292,22 +332,29 @@ class _Builder:
         payload = []
         for case in type_.cases:
             if case.type is not None:
-                member = naming.snake(case.name, naming.C_KEYWORDS)
+                member = self._identifier(case.name)
                 scope.claim(member, f"case {quoted('$' + case.name)}", span)
                 declaration = self._declared(case.type, f"{stem}_{member}", span, member)
                 payload.append(CMember(comment(case.docs, indent=4), declaration))
         asserts = [*self._size_asserts(type_, name), f"offsetof({name}, tag) == 0"]
         if payload:
             asserts.append(f"offsetof({name}, payload) == {layout.payload_offset}")
-        members = (CMember(("/** Which case this is. */",), f"{tag} tag"),)
+        end = self.layouts.of(model.Builtin(type_.tag)).size
+        outer = naming.Scope(f"struct {quoted(name)}", self.problems)
+        members = [CMember(("/** Which case this is. */",), f"{tag} tag")]
+        if payload:
+            members += self._padding(outer, end, layout.payload_offset)
+            end = layout.payload_offset + self.layouts.payload(type_).size
+        trailing = self._padding(outer, end, layout.size)
         self.types.append(
             CType(
                 comment(docs),
                 name,
                 "",
                 is_struct=True,
-                members=members,
+                members=tuple(members),
                 payload=tuple(payload),
+                trailing=tuple(trailing),
                 constants=constants,
                 asserts=tuple(asserts),
             )
@@ -324,7 +371,7 @@ class _Builder:
         )
 
     def _named_value(self, name: str, docs: str, stem: str, value: str, span: Span) -> CConstant:
-        macro = naming.upper(f"{stem}_{name}")
+        macro = naming.upper("_".join((stem, *naming.words(name))), self.macros)
         return CConstant(comment(docs), self.names.claim(macro, f"value {quoted('$' + name)}", span), value)
 
     def _constant(self, constant: model.Constant) -> CConstant:
@@ -370,25 +417,22 @@ class _Builder:
 
     def _function(self, module: model.Module, function: model.Function) -> CFunction:
         lowered = abi.lower(function)
-        stem = self.prefix
-        if len(self.document.modules) > 1:
-            stem = naming.prefixed(self.prefix, module.name) + "_"
+        stem = self._stem(module)
         name = naming.prefixed(stem, function.name)
-        raw_name = naming.prefixed(stem + "raw_", function.name)
-        origin = f"function {quoted(function.name)}"
-        self.names.claim(name, origin, function.span)
-        self.names.claim(raw_name, f"raw {origin}", function.span)
-        if "\0" in function.name or "\0" in module.name:
-            message = f"the C target cannot express a NUL in the import name {quoted(function.name)}"
+        raw_name = self.names.local(naming.prefixed(stem + "raw_", function.name))
+        found = _UNSPEAKABLE.search(function.name)
+        if found:
+            what = "a NUL" if found[0] == "\0" else "a control character"
+            message = f"the C target cannot express {what} in the import name {quoted(function.name)}"
             self.problems.append(Diagnostic(message, function.span))
         scope = naming.Scope(f"the parameters of {quoted(name)}", self.problems)
         for param in function.params:
-            identifier = naming.snake(param.name, naming.C_KEYWORDS)
+            identifier = self._identifier(param.name)
             scope.claim(identifier, f"parameter {quoted('$' + param.name)}", param.span)
         params = [self._core_param(core, scope, name, function.span) for core in lowered.params]
         result, body = self._result(function, lowered, raw_name, params)
         raw_result = "void" if lowered.result is None else _CORE[lowered.result]
-        if function.result is not None and isinstance(model.underlying(function.result.type), model.Pointer):
+        if lowered.result == "i32" and result.endswith("*"):
             raw_result = result
         return CFunction(
             self._function_docs(function, params),
@@ -411,7 +455,7 @@ class _Builder:
             identifier = scope.local(naming.snake(named) + "_out")
             declaration = self._declared(core.type, f"{function}_{identifier}", span, f"*{identifier}")
             return _CoreParam(declaration, declaration, identifier, out=identifier)
-        identifier = naming.snake(core.param.name, naming.C_KEYWORDS)
+        identifier = self._identifier(core.param.name)
         owner = f"{function}_{identifier}"
         resolved = model.underlying(core.type)
         match core.role:
@@ -441,30 +485,38 @@ class _Builder:
         if function.result is None:
             return "void", f"{call};"
         type_ = model.underlying(function.result.type)
+        core = _CORE[lowered.result or "i32"]
+        value = function.result.type
         if isinstance(type_, model.Enum | model.Variant):
             error = type_.cases[1].type
-            result = "int32_t" if error is None else self._error_type(error, function)
-        else:
-            result = self._declared(function.result.type, f"{raw_name}_result", function.span, "").rstrip()
-        if isinstance(type_, model.Pointer) or result == _CORE.get(lowered.result or ""):
+            if error is None:
+                return core, f"return {call};"
+            self._check_error(error, function)
+            value = error
+        resolved = model.underlying(value)
+        result = self._declared(value, f"{raw_name}_result", function.span, "").rstrip()
+        if isinstance(resolved, model.Pointer):
+            result = self._declared(resolved, f"{raw_name}_result", function.span, "").rstrip()
+            return result, f"return {'' if core == 'int32_t' else f'({result})(uintptr_t)'}{call};"
+        if result == core:
             return result, f"return {call};"
-        return result, f"return ({result}){call};"
+        is_widened = core == "int32_t" and self.layouts.of(resolved).size > _WORD
+        is_signed = resolved == model.Builtin("s64")
+        return result, f"return ({result}){'(uint32_t)' if is_widened and not is_signed else ''}{call};"
 
-    def _error_type(self, error: model.Type, function: model.Function) -> str:
-        scalar = model.Builtin | model.Bool | model.Handle | model.Enum | model.Flags
+    def _check_error(self, error: model.Type, function: model.Function) -> None:
+        scalar = model.Builtin | model.Bool | model.Handle | model.Enum | model.Flags | model.Pointer
         resolved = model.underlying(error)
         if not isinstance(resolved, scalar) or resolved in {model.Builtin("f32"), model.Builtin("f64")}:
             message = (
                 f"the C target cannot express the error of {quoted(function.name)}: it is not an integer"
             )
             self.problems.append(Diagnostic(message, function.span))
-            return "int32_t"
-        return self._spell(error, "", function.span)
 
     def _function_docs(self, function: model.Function, params: list[_CoreParam]) -> tuple[str, ...]:
         extra: list[str] = []
         for param in function.params:
-            identifier = naming.snake(param.name, naming.C_KEYWORDS)
+            identifier = self._identifier(param.name)
             extra += _tagged(f"@param {identifier}", param.docs)
         result = function.result
         if result is not None and isinstance(model.underlying(result.type), model.Enum | model.Variant):

@@ -87,8 +87,14 @@ def build(document: model.Document) -> DocView:
 def text(docs: str) -> str:
     """Return doc text as Markdown on one line: what would be a tag or a table bar is escaped outside code."""
     parts = " ".join(docs.split()).split("`")
-    parts[::2] = [part.replace("<", "&lt;").replace("|", "\\|") for part in parts[::2]]
+    parts[::2] = [_escaped(part) for part in parts[::2]]
+    if len(parts) % 2 == 0:  # the last tick opens nothing
+        parts[-1] = _escaped(parts[-1])
     return "`".join(parts)
+
+
+def _escaped(part: str) -> str:
+    return part.replace("<", "&lt;").replace("|", "\\|")
 
 
 def spelled(type_: model.Type) -> str:  # noqa: C901, PLR0911 (one branch per type)
@@ -211,7 +217,8 @@ def _paragraphs(docs: str) -> tuple[str, ...]:
 
 
 def _code(name: str) -> str:
-    """Return a code span, in more backticks than the name has in a row."""
+    """Return a code span on one line, in more backticks than the name has in a row."""
+    name = "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in name)
     ticks = "`"
     while ticks in name:
         ticks += "`"

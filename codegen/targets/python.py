@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _KEYWORDS: Final = frozenset(map(str.lower, keyword.kwlist))
+_CLASSES: Final = frozenset(keyword.kwlist) | frozenset(
+    "Epoch Final Function IntEnum IntFlag NamedTuple Param Struct".split()
+)
+"""What a class must not be called: keywords, and the names the module says itself."""
 _CODES: Final = {
     **dict(zip(("u8", "u16", "u32", "u64"), "BHIQ", strict=True)),
     **dict(zip(("s8", "s16", "s32", "s64"), "bhiq", strict=True)),
     **dict(zip(("f32", "f64", "char", "char8", "usize"), "fdIBI", strict=True)),
 }
 NO_EPOCHS: Final[Mapping[str, model.Document]] = MappingProxyType({})
+_CLASS: Final = model.Enum | model.Flags | model.Record | model.List | model.Variant
+"""What becomes a class."""
 _ROLE_SUFFIXES: Final = {"pointer": "_ptr", "length": "_len"}
 
 
@@ -131,6 +137,12 @@ def docstring(docs: str, indent: int) -> tuple[str, ...]:
     return (f'"""{lines[0]}', *lines[1:], '"""')
 
 
+def string_literal(text: str) -> str:
+    """Return a string literal in ASCII."""
+    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 class _Builder:
     """One module in the making."""
 
@@ -139,13 +151,12 @@ class _Builder:
         self.problems: list[Diagnostic] = []
         self.layouts = Layouts(document)
         self.names = naming.Scope("the Python module", self.problems)
-        for taken in ("Param", "Function", "MODULE", "FUNCTIONS", "Struct", "Final", "NamedTuple"):
+        for taken in ("EPOCHS", "FUNCTIONS", "MODULE"):
             self.names.local(taken)
-        for base in ("IntEnum", "IntFlag"):
-            self.names.local(base)
 
     def view(self, epochs: tuple[PyEpoch, ...]) -> PyView:
         modules = self.document.modules
+        self._reserve()
         enums, structs = [], []
         for definition in self.document.types:
             if isinstance(definition.type, model.Enum | model.Flags):
@@ -155,7 +166,7 @@ class _Builder:
         return PyView(
             view.banner(self.document),
             ", ".join(sorted({enum.base for enum in enums} or {"IntEnum"})),
-            json.dumps(modules[0].name) if len(modules) == 1 else "",
+            string_literal(modules[0].name) if len(modules) == 1 else "",
             tuple(enums),
             tuple(structs),
             tuple(self._constant(constant) for constant in self.document.constants),
@@ -163,8 +174,18 @@ class _Builder:
             epochs,
         )
 
+    def _reserve(self) -> None:
+        """Take every name the witx text gives before one is made up, so that the made ones step aside."""
+        for definition in self.document.types:
+            if isinstance(definition.type, _CLASS):
+                origin = f"type {quoted('$' + definition.name)}"
+                self.names.claim(_class_name(definition), origin, definition.span)
+        for constant in self.document.constants:
+            origin = f"constant {quoted('$' + constant.name)}"
+            self.names.claim(_constant_name(constant), origin, constant.span)
+
     def _enum(self, definition: model.TypeDef) -> PyEnum:
-        name = self._claim(naming.pascal(definition.name), definition)
+        name = _class_name(definition)
         scope = naming.Scope(f"class {quoted(name)}", self.problems)
         is_flags = isinstance(definition.type, model.Flags)
         cases = definition.type.flags if isinstance(definition.type, model.Flags) else ()
@@ -180,13 +201,10 @@ class _Builder:
         return PyEnum(docstring(definition.docs, 4), name, base, tuple(values))
 
     def _struct(self, definition: model.TypeDef) -> PyStruct:
-        name = self._claim(naming.pascal(definition.name), definition)
-        constant = self._claim(naming.upper(definition.name), definition)
+        name = _class_name(definition)
+        constant = self.names.local(naming.upper(definition.name))
         layout = self.layouts.of(definition.type)
-        scope = naming.Scope(f"class {quoted(name)}", self.problems)
         format_, fields = self.packed(definition.type)
-        for field in fields:
-            scope.claim(field, f"field {quoted(field)}", definition.span)
         comment = f"`{definition.name}` in guest memory: size {layout.size}, align {layout.align}."
         return PyStruct(docstring(definition.docs, 4), comment, name, constant, format_, fields)
 
@@ -194,41 +212,47 @@ class _Builder:
         """Return a type's `struct` format and the names of what it unpacks to."""
         layout = self.layouts.of(type_)
         format_, end, fields = "<", 0, []
-        for field, code, offset, size in self._flat(type_, "", 0):
+        scope = naming.Scope("the fields", self.problems)
+        for field, code, offset, size in self._parts(type_):
             format_ += _pad(offset - end) + code
-            fields.append(field)
+            # A named tuple takes no field with `_` in front; two paths may make one name.
+            fields.append(scope.local(f"n{field}" if field.startswith("_") else field))
             end = offset + size
         return format_ + _pad(layout.size - end), tuple(fields)
 
-    def _flat(self, type_: model.Type, path: str, base: int) -> Iterator[tuple[str, str, int, int]]:
-        """Yield (field name, struct code, offset, size) of every scalar in a type, in order of offset."""
-        resolved = model.underlying(type_)
-        layout = self.layouts.of(resolved)
-        name = path or "value"
-        match resolved:
-            case model.List() | model.String():
-                half = layout.size // 2
-                yield (f"{path}_ptr" if path else "ptr"), "I", base, half
-                yield (f"{path}_len" if path else "len"), "I", base + half, half
+    def _parts(self, type_: model.Type) -> Iterator[tuple[str, str, int, int]]:
+        """Yield (field name, struct code, offset, size) of each part of a type, in order of offset."""
+        layout = self.layouts.of(type_)
+        match type_:
             case model.Record(fields=fields):
                 for field, offset in zip(fields, layout.offsets, strict=True):
-                    member = naming.snake(field.name, _KEYWORDS)
-                    yield from self._flat(field.type, f"{path}_{member}" if path else member, base + offset)
+                    yield from self._scalars(field.type, naming.snake(field.name, _KEYWORDS), offset)
             case model.Variant(tag=tag):
-                tag_layout = self.layouts.of(model.Builtin(tag))
-                yield (f"{path}_tag" if path else "tag"), _CODES[tag], base, tag_layout.size
-                size = layout.size - layout.payload_offset
-                payload = f"{path}_payload" if path else "payload"
-                yield payload, f"{size}s", base + layout.payload_offset, size
+                yield from self._scalars(model.Builtin(tag), "tag", 0)
+                if layout.size > layout.payload_offset:
+                    size = layout.size - layout.payload_offset
+                    yield "payload", f"{size}s", layout.payload_offset, size
+            case _:
+                yield from self._scalars(type_, "", 0)
+
+    def _scalars(self, type_: model.Type, name: str, offset: int) -> Iterator[tuple[str, str, int, int]]:
+        """Yield the parts of a field. A record or variant in it is bytes, for that type's own structure."""
+        resolved = model.underlying(type_)
+        size = self.layouts.of(resolved).size
+        match resolved:
+            case model.List() | model.String():
+                half = size // 2
+                yield (f"{name}_ptr" if name else "ptr"), "I", offset, half
+                yield (f"{name}_len" if name else "len"), "I", offset + half, half
+            case model.Record() | model.Variant():
+                yield name, f"{size}s", offset, size
             case model.Builtin(name=scalar) | model.Enum(tag=scalar) | model.Flags(repr=scalar):
-                yield name, _CODES[scalar], base, layout.size
+                yield name, _CODES[scalar], offset, size
             case _:  # bool, handle, pointer
-                yield name, "I", base, layout.size
+                yield name, "I", offset, size
 
     def _constant(self, constant: model.Constant) -> PyValue:
-        name = naming.upper(f"{constant.type.name}_{constant.name}")
-        self.names.claim(name, f"constant {quoted('$' + constant.name)}", constant.span)
-        return PyValue(docstring(constant.docs, 0), name, str(constant.value))
+        return PyValue(docstring(constant.docs, 0), _constant_name(constant), str(constant.value))
 
     def _function(self, function: model.Function, module: model.Module) -> PyFunction:
         lowered = abi.lower(function)
@@ -237,7 +261,7 @@ class _Builder:
             scope.claim(naming.snake(param.name, _KEYWORDS), f"parameter {quoted(param.name)}", param.span)
         params = tuple(self._param(core, scope) for core in lowered.params)
         results = f'("{lowered.result}",)' if lowered.result else "()"
-        return PyFunction(json.dumps(module.name), json.dumps(function.name), params, results)
+        return PyFunction(string_literal(module.name), string_literal(function.name), params, results)
 
     def _param(self, core: abi.CoreParam, scope: naming.Scope) -> str:
         """Return the arguments of a `Param`; an address also tells the memory behind it."""
@@ -253,8 +277,13 @@ class _Builder:
         layout = self.layouts.of(core.type)
         return f'"{name}", "{core.valtype}", size={layout.size}, align={layout.align}'
 
-    def _claim(self, identifier: str, definition: model.TypeDef) -> str:
-        return self.names.claim(identifier, f"type {quoted('$' + definition.name)}", definition.span)
+
+def _class_name(definition: model.TypeDef) -> str:
+    return naming.pascal(definition.name, _CLASSES)
+
+
+def _constant_name(constant: model.Constant) -> str:
+    return naming.upper("_".join((*naming.words(constant.type.name), *naming.words(constant.name))))
 
 
 def _epoch(name: str, document: model.Document) -> PyEpoch:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from codegen import abi, model, naming
 from codegen.layout import Layouts
+from codegen.resolve import INT_BITS
 from codegen.source import Diagnostic, WitxError, quoted
 from codegen.targets import view
 
@@ -32,8 +33,11 @@ _SCALARS: Final = {
     "char8": "u8",
     "usize": "usize",
 }
+_WIDTH: Final = 96
+"""Characters of a line in a function's body, its indent not counted."""
+_LONGEST_PLAIN: Final = 9999
+"""The largest number written without `_` between its digits."""
 _WORD: Final = re.compile(r"\w+")
-_TEMPLATE_NAMES: Final = ("List", "Str", "import")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class RustField:
 
 @dataclass(frozen=True, slots=True)
 class RustType:
-    """One declaration; exactly one of the `is_` claims holds."""
+    """One declaration; one of the `is_` claims holds. An enum may be open too: it has unlisted values."""
 
     docs: tuple[str, ...]
     name: str
@@ -70,6 +74,7 @@ class RustType:
     asserts: tuple[str, ...] = ()
     is_alias: bool = False
     is_enum: bool = False
+    is_open: bool = False
     is_flags: bool = False
     is_handle: bool = False
     is_struct: bool = False
@@ -88,7 +93,7 @@ class RustType:
 
 @dataclass(frozen=True, slots=True)
 class RustFunction:
-    """A raw import and its typed wrapper; `lines` is the wrapper's body."""
+    """A raw import and its typed wrapper; `is_value` says that it returns one without a `Result`."""
 
     docs: tuple[str, ...]
     link_name: str
@@ -98,6 +103,7 @@ class RustFunction:
     params: tuple[str, ...]
     result: str
     is_unsafe: bool
+    is_value: bool
     lines: tuple[str, ...]
 
 
@@ -146,14 +152,18 @@ def comment(docs: str, indent: int = 0, sign: str = "///") -> tuple[str, ...]:
     """Return doc comment lines; what Markdown would take for a link or a tag is escaped outside code."""
     parts = docs.split("`")
     parts[::2] = [_escaped(part) for part in parts[::2]]
+    if len(parts) % 2 == 0:  # the last tick opens nothing
+        parts[-1] = _escaped(parts[-1])
     return tuple(f"{sign} {line}".rstrip() for line in view.doc_lines("`".join(parts), indent + 4))
 
 
 def string_literal(text: str) -> str:
     """Return a Rust string literal."""
-    return (
-        '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text) + '"'
-    )
+    return '"' + _printable(text, '"\\') + '"'
+
+
+def _printable(text: str, unsafe: str = "") -> str:
+    return "".join(c if c.isprintable() and c not in unsafe else f"\\u{{{ord(c):x}}}" for c in text)
 
 
 def _escaped(text: str) -> str:
@@ -180,10 +190,9 @@ class _Builder:
     def __post_init__(self) -> None:
         self.layouts = Layouts(self.document)
         self.names = naming.Scope("the Rust module", self.problems)
-        for name in _TEMPLATE_NAMES:
-            self.names.local(name)
 
     def view(self) -> RustView:
+        self._reserve()
         for definition in self.document.types:
             self._typedef(definition)
         constants = tuple(self._constant(constant) for constant in self.document.constants)
@@ -216,13 +225,26 @@ class _Builder:
 
     # Types
 
+    def _reserve(self) -> None:
+        """Take every name the witx text gives before one is made up, so that the made ones step aside."""
+        for definition in self.document.types:
+            name = naming.pascal(definition.name, naming.RUST_TYPE_NAMES)
+            origin = f"type {quoted('$' + definition.name)}"
+            self.spelled[definition] = self.names.claim(name, origin, definition.span)
+            self.borrows[definition] = self._borrows(definition.type)
+        for module in self.document.modules:
+            for function in module.functions:
+                name = _snake(self._stem(module, function))
+                self.names.claim(name, f"function {quoted(function.name)}", function.span)
+
+    def _stem(self, module: model.Module, function: model.Function) -> str:
+        """Return a function's name before case conversion: one module alone needs no name of its own."""
+        return function.name if len(self.document.modules) == 1 else f"{module.name} {function.name}"
+
     def _typedef(self, definition: model.TypeDef) -> None:
-        origin = f"type {quoted('$' + definition.name)}"
-        name = self.names.claim(naming.pascal(definition.name, naming.RUST_KEYWORDS), origin, definition.span)
-        self.spelled[definition] = name
-        self.borrows[definition] = self._borrows(definition.type)
         if definition not in self.base.types:
-            self._define(definition.type, name, definition.docs, definition.span)
+            docs = definition.docs or f"`{definition.name}`."
+            self._define(definition.type, self.spelled[definition], docs, definition.span)
 
     def _borrows(self, type_: model.Type) -> bool:
         """Whether a type holds a list or string, and so has a lifetime."""
@@ -251,7 +273,10 @@ class _Builder:
                 self._variant(type_, name, documented, span)
             case model.Enum(tag=tag, cases=cases):
                 values = self._values(cases, name, span, is_flags=False)
-                self._add(RustType(documented, name, "", tag, (), values, asserts, is_enum=True))
+                is_open = len(cases) < 1 << INT_BITS[tag]
+                self._add(
+                    RustType(documented, name, "", tag, (), values, asserts, is_enum=True, is_open=is_open)
+                )
             case model.Flags(repr=repr_, flags=flags):
                 values = self._values(flags, name, span, is_flags=True)
                 self._add(RustType(documented, name, "", repr_, (), values, asserts, is_flags=True))
@@ -279,10 +304,7 @@ class _Builder:
     def _struct(self, type_: model.Record, name: str, docs: tuple[str, ...], span: Span) -> None:
         generics = "<'a>" if self._borrows(type_) else ""
         scope = naming.Scope(f"struct {quoted(name)}", self.problems)
-        names = [
-            scope.claim(naming.snake(f.name, naming.RUST_KEYWORDS), f"field {quoted('$' + f.name)}", span)
-            for f in type_.fields
-        ]
+        names = [scope.claim(_snake(f.name), f"field {quoted('$' + f.name)}", span) for f in type_.fields]
         layout = self.layouts.of(type_)
         fields: list[RustField] = []
         asserts = list(self._size_asserts(type_, name, generics))
@@ -313,7 +335,7 @@ class _Builder:
         payloads = []
         for case in type_.cases:
             if case.type is not None:
-                member = naming.snake(case.name, naming.RUST_KEYWORDS)
+                member = _snake(case.name)
                 scope.claim(member, f"case {quoted('$' + case.name)}", span)
                 spelled = self._spell(case.type, "'a", name + naming.pascal(member), span)
                 documented = comment(case.docs, 4) or (f"/// `{case.name}`.",)
@@ -324,13 +346,19 @@ class _Builder:
             tag = self.names.local(name + "Tag")
             self._define(model.Enum(type_.tag, type_.cases), tag, f"Which case a `{name}` is.", span)
         fields = [RustField(("/// Which case this is.",), "tag", tag)]
-        asserts = [*self._size_asserts(type_, name, generics), f"core::mem::offset_of!({name}, tag) == 0"]
+        concrete = name + _static(generics)
+        asserts = [*self._size_asserts(type_, name, generics), f"core::mem::offset_of!({concrete}, tag) == 0"]
+        end = self.layouts.of(model.Builtin(type_.tag)).size
+        outer = naming.Scope(f"struct {quoted(name)}", self.problems)
         if payloads:
             union = self.names.local(name + "Payload")
             documented = (f"/// The value of a `{name}`.",)
             self._add(RustType(documented, union, generics, fields=tuple(payloads), is_union=True))
+            fields += self._padding(outer, end, layout.payload_offset)
             fields.append(RustField(("/// The value of that case.",), "payload", f"{union}{generics}"))
-            asserts.append(f"core::mem::offset_of!({name}, payload) == {layout.payload_offset}")
+            asserts.append(f"core::mem::offset_of!({concrete}, payload) == {layout.payload_offset}")
+            end = layout.payload_offset + self.layouts.payload(type_).size
+        fields += self._padding(outer, end, layout.size)
         self._add(
             RustType(docs, name, generics, fields=tuple(fields), asserts=tuple(asserts), is_struct=True)
         )
@@ -344,14 +372,23 @@ class _Builder:
         )
 
     def _constant(self, constant: model.Constant) -> RustConstant:
-        name = naming.upper(f"{constant.type.name}_{constant.name}")
+        words = (*naming.words(constant.type.name), *naming.words(constant.name))
+        name = naming.upper("_".join(words), naming.RUST_KEYWORDS)
         self.names.claim(name, f"constant {quoted('$' + constant.name)}", constant.span)
         resolved = model.underlying(constant.type.type)
         spelled = self.spelled[constant.type]
         is_newtype = isinstance(resolved, model.Enum | model.Flags)
-        value = f"{spelled}({constant.value})" if is_newtype else str(constant.value)
+        value = f"{constant.value:_}" if constant.value > _LONGEST_PLAIN else str(constant.value)
+        if is_newtype:
+            value = f"{self._constructor(constant.type)}({value})"
         docs = comment(constant.docs) or (f"/// `{constant.name}`.",)
         return RustConstant(docs, name, value, type=spelled)
+
+    def _constructor(self, definition: model.TypeDef) -> str:
+        """Return the newtype's own name: an alias of a tuple struct cannot be called."""
+        while isinstance(definition.type, model.Named):
+            definition = definition.type.definition
+        return self.spelled[definition]
 
     def _spell(  # noqa: PLR0911 (one branch per type)
         self, type_: model.Type, lifetime: str, owner: str, span: Span
@@ -383,21 +420,22 @@ class _Builder:
     def _module(self, module: model.Module) -> RustModule:
         is_only = len(self.document.modules) == 1
         name = "import" if is_only else f"import_{naming.snake(module.name)}"
-        functions = tuple(self._function(f, name, "" if is_only else module.name) for f in module.functions)
+        functions = tuple(self._function(f, name, self._stem(module, f)) for f in module.functions)
         raw = " ".join(text for f in functions for text in (*f.raw_params, f.raw_result))
         known = {"List", "Str", *self.spelled.values(), *(type_.name for type_ in self.types)}
         used = sorted(known.intersection(_WORD.findall(raw)))
         return RustModule(string_literal(module.name), name, ", ".join(used), functions)
 
-    def _function(self, function: model.Function, import_module: str, module: str) -> RustFunction:
-        stem = f"{module} {function.name}" if module else function.name
-        name = naming.snake(stem, naming.RUST_KEYWORDS)
-        self.names.claim(name, f"function {quoted(function.name)}", function.span)
+    def _function(self, function: model.Function, import_module: str, stem: str) -> RustFunction:
+        name = _snake(stem)
+        if "\0" in function.name:
+            message = f"the Rust target cannot express a NUL in the import name {quoted(function.name)}"
+            self.problems.append(Diagnostic(message, function.span))
         scope = naming.Scope(f"the parameters of {quoted(name)}", self.problems)
         owner = naming.pascal(stem)
         params, raw_params, arguments = [], [], []
         for param in function.params:
-            identifier = naming.snake(param.name, naming.RUST_KEYWORDS)
+            identifier = _snake(param.name)
             scope.claim(identifier, f"parameter {quoted('$' + param.name)}", param.span)
         for param in function.params:
             typed, raw, passed = self._param(param, owner, scope)
@@ -406,13 +444,15 @@ class _Builder:
             arguments += passed
         lowered = abi.lower(function)
         outs = [
-            self._out(core.type, owner, scope, function.span) for core in lowered.params if core.param is None
+            self._out(core.type, f"{owner}Ok{index}", scope, function.span)
+            for index, core in enumerate(lowered.params)
+            if core.param is None
         ]
         raw_params += [f"{out}: *mut {spelled}" for out, spelled in outs]
         arguments += [f"{out}.as_mut_ptr()" for out, _ in outs]
-        is_unsafe = any(isinstance(model.underlying(p.type), model.Pointer) for p in function.params)
+        is_unsafe = _is_unsafe(function)
         call = f"{import_module}::{name}({', '.join(arguments)})"
-        result, raw_result, lines = self._result(function, call, outs, scope, is_unsafe=is_unsafe)
+        result, raw_result, lines = self._result(function, call, outs, scope, owner)
         return RustFunction(
             self._docs(function, is_unsafe=is_unsafe, is_fallible=result.startswith("Result<")),
             string_literal(function.name),
@@ -422,12 +462,13 @@ class _Builder:
             tuple(params),
             result,
             is_unsafe,
+            bool(result) and not result.startswith(("Result<", "!")),
             tuple(lines),
         )
 
     def _param(self, param: model.Param, owner: str, scope: naming.Scope) -> tuple[str, list[str], list[str]]:
         """Return a parameter of the wrapper, its raw declarations, and what is passed for them."""
-        name = naming.snake(param.name, naming.RUST_KEYWORDS)
+        name = _snake(param.name)
         resolved = model.underlying(param.type)
         owner += naming.pascal(param.name)
         match resolved:
@@ -448,10 +489,8 @@ class _Builder:
 
     def _out(self, type_: model.Type, owner: str, scope: naming.Scope, span: Span) -> tuple[str, str]:
         named = type_.definition.name if isinstance(type_, model.Named) else "ok"
-        spelled = self._spell(type_, "'_", owner + "Ok", span)
-        if self._borrows(type_):
-            message = "the Rust target cannot express a result that holds a list: nobody says who owns it"
-            self.problems.append(Diagnostic(message, span))
+        # Nobody says how long the host keeps a list it hands out; only `as_ptr` reaches what is in it.
+        spelled = self._spell(type_, "'static", owner, span)
         return scope.local(naming.snake(named) + "_out"), spelled
 
     def _result(
@@ -460,36 +499,37 @@ class _Builder:
         call: str,
         outs: list[tuple[str, str]],
         scope: naming.Scope,
-        *,
-        is_unsafe: bool,
+        owner: str,
     ) -> tuple[str, str, list[str]]:
         """Return the wrapper's result type, the import's, and the wrapper's body."""
         safety = "// SAFETY: every pointer comes from a reference or a local and is valid during the call."
-        if is_unsafe:
+        if _is_unsafe(function):
             safety = "// SAFETY: the caller vouches for its pointers; the others come from references."
         if function.noreturn:
-            return "!", "!", [safety, f"unsafe {{ {call} }}"]
+            return "!", "!", [safety, *_unsafe(call)]
         if function.result is None:
-            return "", "", [safety, f"unsafe {{ {call} }};"]
+            return "", "", [safety, *_unsafe(call, end=";")]
         type_ = model.underlying(function.result.type)
         if not isinstance(type_, model.Enum | model.Variant):
-            spelled = self._spell(function.result.type, "'static", "", function.span)
-            return spelled, spelled, [safety, f"unsafe {{ {call} }}"]
+            spelled = self._spell(function.result.type, "'static", owner + "Result", function.span)
+            return spelled, spelled, [safety, *_unsafe(call)]
         core = "i64" if type_.tag == "u64" else "i32"
         error, convert = self._error(type_.cases[1].type, core, function)
         code = scope.local("code")
         lines = [f"let mut {out} = core::mem::MaybeUninit::<{spelled}>::zeroed();" for out, spelled in outs]
-        lines += [safety, f"let {code} = unsafe {{ {call} }};"]
+        lines += [safety, *_unsafe(call, f"let {code} = ", ";")]
         lines += [f"if {code} != 0 {{", f"    return Err({convert.format(code)});", "}"]
         values = [f"unsafe {{ {out}.assume_init() }}" for out, _ in outs]
         types = [spelled for _, spelled in outs]
         if outs:
             lines.append("// SAFETY: zeroed above, and zero is a value of every type of this interface.")
         single = len(outs) == 1
-        lines.append(f"Ok({values[0] if single else '(' + ', '.join(values) + ')'})")
+        lines += [f"Ok({''.join(values)})"] if single else _broken("Ok((", values, "))")
         return f"Result<{types[0] if single else '(' + ', '.join(types) + ')'}, {error}>", core, lines
 
-    def _error(self, error: model.Type | None, core: str, function: model.Function) -> tuple[str, str]:
+    def _error(  # noqa: PLR0911 (one branch per type)
+        self, error: model.Type | None, core: str, function: model.Function
+    ) -> tuple[str, str]:
         """Return the error's type, and how a core value named `{}` becomes one."""
         if error is None:
             return core, "{}"
@@ -497,24 +537,27 @@ class _Builder:
         spelled = self._spell(error, "'static", "", function.span)
         match resolved:
             case model.Enum(tag=scalar) | model.Flags(repr=scalar):
-                return spelled, f"{spelled}({{}} as {scalar})"
-            case model.Handle():
-                return spelled, f"{spelled}({{}} as u32)"
+                assert isinstance(error, model.Named)  # noqa: S101 (enums and flags have names)
+                return spelled, f"{self._constructor(error.definition)}({_cast(core, scalar)})"
+            case model.Handle() if isinstance(error, model.Named):
+                return spelled, f"{self._constructor(error.definition)}({_cast(core, 'u32')})"
             case model.Bool():
-                return spelled, "{} as u32"
+                return spelled, _cast(core, "u32")
+            case model.Pointer(is_const=is_const):
+                return spelled, f"{_cast(core, 'usize')} as *{'const' if is_const else 'mut'} _"
             case model.Builtin(name) if name not in {"f32", "f64"}:
-                return spelled, "{}" if _SCALARS[name] == core else f"{{}} as {_SCALARS[name]}"
+                return spelled, _cast(core, _SCALARS[name])
         what = f"the error of {quoted(function.name)}: it is not an integer"
         self.problems.append(Diagnostic(f"the Rust target cannot express {what}", function.span))
         return core, "{}"
 
     def _docs(self, function: model.Function, *, is_unsafe: bool, is_fallible: bool) -> tuple[str, ...]:
-        docs = list(comment(function.docs)) or [f"/// `{function.name}`."]
+        docs = list(comment(function.docs)) or [f"/// `{_printable(function.name)}`."]
         documented = [param for param in function.params if param.docs]
         if documented:
             docs.append("///")
         for param in documented:
-            lines = comment(f"- `{naming.snake(param.name, naming.RUST_KEYWORDS)}`: {param.docs}", 2)
+            lines = comment(f"- `{_snake(param.name)}`: {param.docs}", 2)
             docs += [lines[0], *(line.replace("/// ", "///   ", 1) for line in lines[1:])]
         if function.result is not None and function.result.docs:
             docs += ["///", *comment(f"Returns: {function.result.docs}")]
@@ -524,6 +567,57 @@ class _Builder:
             docs += ["///", "/// # Safety", "///"]
             docs += ["/// The pointers must be valid for what the function does with them."]
         return tuple(docs)
+
+
+def _snake(name: str) -> str:
+    """Return a lower-case identifier; Rust reads `_` in front as unused, so `n` goes before it."""
+    identifier = naming.snake(name, naming.RUST_KEYWORDS)
+    return f"n{identifier}" if identifier.startswith("_") else identifier
+
+
+def _is_unsafe(function: model.Function) -> bool:
+    return any(_has_pointer(param.type) for param in function.params)
+
+
+def _has_pointer(type_: model.Type) -> bool:
+    """Whether a value of a type leads to a raw pointer, which its caller has to vouch for."""
+    match model.underlying(type_):
+        case model.Pointer():
+            return True
+        case model.List(element):
+            return _has_pointer(element)
+        case model.Record(fields=fields):
+            return any(_has_pointer(field.type) for field in fields)
+        case model.Variant(cases=cases):
+            return any(case.type is not None and _has_pointer(case.type) for case in cases)
+        case _:
+            return False
+
+
+def _cast(core: str, scalar: str) -> str:
+    """Return how the core value `{}` becomes a scalar: a wider one is filled with zeros or the sign."""
+    if scalar == core:
+        return "{}"
+    if core == "i32" and scalar in {"u64", "i64"}:
+        return "i64::from({})" if scalar == "i64" else "u64::from({} as u32)"
+    return f"{{}} as {scalar}"
+
+
+def _unsafe(call: str, start: str = "", end: str = "") -> list[str]:
+    """Return a call in an unsafe block, its arguments on lines of their own where one line is too long."""
+    line = f"{start}unsafe {{ {call} }}{end}"
+    if len(line) <= _WIDTH:
+        return [line]
+    name, _, arguments = call.removesuffix(")").partition("(")
+    is_statement = end and not start
+    inner = _broken(f"{name}(", arguments.split(", "), ");" if is_statement else ")")
+    return [f"{start}unsafe {{", *(f"    {part}" for part in inner), "}" if is_statement else f"}}{end}"]
+
+
+def _broken(start: str, items: list[str], end: str) -> list[str]:
+    """Return items between brackets, on lines of their own where one line is too long."""
+    line = f"{start}{', '.join(items)}{end}"
+    return [line] if len(line) <= _WIDTH else [start, *(f"    {item}," for item in items), end]
 
 
 def _static(generics: str) -> str:

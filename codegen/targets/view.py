@@ -37,7 +37,8 @@ def banner(document: model.Document) -> str:
         digest.update(source.text.encode())
         digest.update(b"\0")
     names = ", ".join(PurePath(source.path).name for source in document.roots)
-    return f"{MARK}{names} (sha256 {digest.hexdigest()[:16]}): run `wasinn-gen headers`, do not edit."
+    made = f"{MARK}{names} (sha256 {digest.hexdigest()[:16]})"
+    return f"{made}. Do not edit; generate it again."
 
 
 def doc_lines(docs: str, indent: int = 0) -> tuple[str, ...]:

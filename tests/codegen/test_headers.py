@@ -27,7 +27,8 @@ GENERATED = tuple(path.relative_to(ROOT) for path in generate.headers(ROOT))
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the spec and the generated files that may be damaged, made the generator's root."""
-    shutil.copytree(ROOT / "witx", tmp_path / "witx")
+    for folder in ("witx", generate.EXAMPLE_TEMPLATES):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     for relative in GENERATED:
         (tmp_path / relative).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / relative, tmp_path / relative)

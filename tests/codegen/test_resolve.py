@@ -68,7 +68,7 @@ def func(body: str, before: str = "") -> str:
         (func("(result $x $e)", ENUM), "2:53 this type cannot be a result"),
         (
             func("(result $x (expected u8 (error $e)))", ENUM),
-            "2:53 the values of an expected result must be named types",
+            "2:63 the values of an expected result must be named types",
         ),
         (func("(result $x u8) (@witx noreturn)"), "1:57 a `noreturn` function has no result"),
         (
