@@ -6,7 +6,7 @@ The handlers have the spec's names and parameters, which `host.abi` lists; all t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from host import abi
 from host.errors import Condition, NnError
@@ -20,6 +20,24 @@ if TYPE_CHECKING:
     from host.nn import Session
 
 
+_WIDEST: Final = "wasmedge"
+"""The epoch with every extension function that any host has."""
+
+
+def _extensions() -> tuple[abi.Function, ...]:
+    own = {function.name for function in abi.FUNCTIONS}
+    results = abi.FUNCTIONS[0].results  # the errno, of every function
+    return tuple(
+        abi.Function(abi.MODULE, name, tuple(abi.Param("", type_) for type_ in types.split()), results)
+        for name, types in abi.EPOCHS[_WIDEST].functions.items()
+        if name not in own
+    )
+
+
+FUNCTIONS: Final = (*abi.FUNCTIONS, *_extensions())
+"""What a guest can link: the interface, and the extension functions of other hosts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bindings:
     """The wasi-nn functions of one guest.
@@ -30,13 +48,15 @@ class Bindings:
     session: Session
     report: Callable[[str, NnError], None]
 
-    def call(self, function: abi.Function, memory: GuestMemory | None, arguments: tuple[int, ...]) -> int:
+    def call(
+        self, function: abi.Function, memory: Callable[[], GuestMemory | None], arguments: tuple[int, ...]
+    ) -> int:
         """Run one wasi-nn call and return its errno; never raises.
 
-        `memory` is None when the guest exports none; `arguments` are as core wasm gives them, signed.
+        `memory` gives None when the guest exports none; `arguments` are as core wasm gives them, signed.
         """
         try:
-            self._dispatch(function, memory, tuple(map(u32, arguments)))
+            self._dispatch(function, memory(), tuple(map(u32, arguments)))
         except NnError as problem:
             error = problem
         except OutsideMemoryError as problem:
@@ -46,7 +66,7 @@ class Bindings:
         else:
             return abi.NnErrno.SUCCESS
         self.report(function.name, error)
-        return error.errno
+        return self.session.dialect.nn_errno(error.errno)
 
     def _dispatch(
         self, function: abi.Function, memory: GuestMemory | None, arguments: tuple[int, ...]
@@ -57,7 +77,10 @@ class Bindings:
         for param, value in zip(function.params, arguments, strict=True):
             if param.size:
                 memory.check(value, param.size, param.name)
-        getattr(self, function.name)(memory, *arguments)
+        handler = getattr(self, function.name, None)
+        if handler is None:
+            raise NnError(Condition.NOT_PROVIDED, f"this host does not have `{function.name}`")
+        handler(memory, *arguments)
 
     def load(  # noqa: PLR0913, PLR0917 - the spec's parameters
         self,
@@ -129,11 +152,26 @@ class Bindings:
     ) -> None:
         """Write an output and its size; only the size when it does not fit, so a buffer of 0 asks."""
         memory.check(out_buffer, out_buffer_max_size, "out_buffer")
-        output = self.session.get_output(context, index)
-        memory.write_u32(buffer_size_out, len(output), "buffer_size_out")
-        if len(output) > out_buffer_max_size:
+        size = self.session.output_size(context, index)
+        memory.write_u32(buffer_size_out, size, "buffer_size_out")
+        if size > out_buffer_max_size:
             raise NnError(
                 Condition.BUFFER_TOO_SMALL,
-                f"output {index} has {len(output)} bytes, the buffer {out_buffer_max_size}",
+                f"output {index} has {size} bytes, the buffer {out_buffer_max_size}",
             )
+        output = self.session.get_output(context, index)
+        if len(output) != size:  # the buffer was measured against `size`
+            raise NnError(Condition.UNFORESEEN, f"output {index} has {len(output)} bytes, not {size}")
         memory.write(out_buffer, output, "out_buffer")
+
+    def unload(self, memory: GuestMemory, graph: int) -> None:  # noqa: ARG002 - every handler has it
+        """Let go of a graph."""
+        self.session.unload(graph)
+
+    def finalize_execution_context(
+        self,
+        memory: GuestMemory,  # noqa: ARG002 - every handler has it
+        context: int,
+    ) -> None:
+        """Let go of a context."""
+        self.session.finalize_execution_context(context)

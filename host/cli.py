@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from host import registry
+from host import dialects, registry
 from host.job import BadGuestError, GuestTrapError, Job, Listener, Preopen
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 EXIT_TRAP: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
+EXIT_MASK: Final = 0xFF
+"""What the system keeps of an exit code: a guest's `exit(-1)` is 255, as everywhere.
+
+Where it would keep 0 of a guest's failure, the code is this number: `exit(256)` must not look like success.
+"""
 
 _LINE_CHARACTERS: Final = 2000
 
@@ -38,8 +43,8 @@ commands:
 """
 
 _RUN_USAGE: Final = (
-    "python -m host run GUEST.wasm [--dir HOST[::GUEST]]... [--env K=V]... [--graph NAME=MODEL]... [-v] "
-    "[--] [args...]"
+    "python -m host run GUEST.wasm [--dir HOST[::GUEST]]... [--env K=V]... [--graph NAME=MODEL]... "
+    "[--abi EPOCH] [--named-graphs-only] [-v] [--] [args...]"
 )
 
 _RUN_EPILOG: Final = """\
@@ -59,7 +64,8 @@ examples:
   python -m host run -v classify.wasm ...
       when the guest only says "error 1": see the reason of every wasi-nn call that failed
 
-exit codes: the guest's own; 1 when it trapped; 2 for bad usage or input; 130 when interrupted.
+exit codes: the guest's own (its low 8 bits, or 255 if those are 0 and it failed); 1 when it trapped;
+2 for bad usage or input; 130 when interrupted.
 """
 
 
@@ -123,10 +129,12 @@ def _run(arguments: list[str]) -> int:
     listener = Listener(
         report=lambda function, error: _report(function, error, is_verbose=options.verbose),
         notice=lambda text: _say("note", text) if options.verbose else None,
+        warn=lambda text: _say("note", text),
     )
     try:
         with _interruptible():
-            return run(job, listener)
+            code = run(job, listener)
+        return code and (code & EXIT_MASK or EXIT_MASK)
     except BadGuestError as error:
         raise _UsageError(str(error)) from error
     except GuestTrapError as error:
@@ -157,12 +165,22 @@ def _run_parser() -> _Parser:
         f"({', '.join(registry.SUFFIXES)}) or a folder with {' or '.join(registry.FOLDER_MODELS)} in it",
     )  # fmt: skip
     parser.add_argument(
+        "--abi", choices=dialects.CHOICES, default=dialects.AUTO, metavar="EPOCH",
+        help=f"what the guest's numbers mean: {', '.join(dialects.CHOICES)} (default: auto, by the bytes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--named-graphs-only", action="store_true",
+        help="refuse models the guest brings itself: a model's code runs in the host, outside the sandbox",
+    )  # fmt: skip
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="say why wasi-nn calls fail, and what takes long"
     )
     return parser
 
 
 def _job(words: list[str], options: argparse.Namespace) -> Job:
+    if not words[0]:
+        raise _UsageError(f"the guest's name is empty: {_RUN_USAGE}")
     for word in [*words, *options.dir, *options.env, *options.graph]:
         if not word.isprintable() and any("\ud800" <= character <= "\udfff" for character in word):
             raise _UsageError(f"argument `{word}` is not UTF-8, and a guest's arguments have to be")
@@ -180,6 +198,8 @@ def _job(words: list[str], options: argparse.Namespace) -> Job:
         environment=tuple(_pair("--env", text, "K=V") for text in options.env),
         preopens=_preopens(options.dir),
         registry=models,
+        abi=options.abi,
+        guest_models=not options.named_graphs_only,
     )
 
 

@@ -1,4 +1,4 @@
-"""Tell model formats apart by their bytes, refuse a guest's model that is none or reaches outside itself.
+"""Tell model formats apart by their bytes, refuse a guest's model that is none or would harm the host.
 
 Compiles nothing; what a file of the operator's may be is in `host.registry`.
 """
@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 from host.abi import GraphEncoding
-from host.backends.onnx_guard import NotOnnxError, external_locations, is_onnx
+from host.backends.ir_guard import check_ir
+from host.backends.onnx_guard import check_onnx, is_onnx
 from host.errors import Condition, NnError
 
 BUILDERS: Final = MappingProxyType(
@@ -25,16 +26,27 @@ BUILDERS: Final = MappingProxyType(
 _XML_STARTS: Final = (b"<?xml", b"<net")
 _TFLITE_AT_4: Final = b"TFL3"
 _ZIP_START: Final = b"PK\x03\x04"
+_GGUF_START: Final = b"GGUF"
+_GGUF_ENCODING: Final = (
+    "ggml"  # an encoding of other hosts only: none of this one's tables has a member for it
+)
 
 
-def recognise(builders: tuple[bytes, ...], encoding: GraphEncoding) -> GraphEncoding:
+def recognise(builders: tuple[bytes, ...], encoding: GraphEncoding, tensor_bytes: int) -> GraphEncoding:
     """Return the encoding of a guest's model: `encoding` itself, or what `autodetect` finds.
 
-    Raises NnError when the bytes are no model of that encoding, the builders too many or too few, or when the
-    model names files. An encoding that is not in BUILDERS passes unchecked.
+    Args:
+        builders: the model, as the guest gave it.
+        encoding: what the guest says it is.
+        tensor_bytes: the most that a tensor in it may have.
+
+    Raises:
+        NnError: the bytes are no model of that encoding, the builders too many or too few, or the model names
+            files, holds an unsafe operation or absurd sizes. An encoding that is not in BUILDERS passes
+            unchecked.
     """
     if encoding is GraphEncoding.AUTODETECT:
-        encoding = _sniff(builders)
+        encoding = _detected(builders)
     expected = BUILDERS.get(encoding)
     if expected is None:
         return encoding
@@ -42,36 +54,43 @@ def recognise(builders: tuple[bytes, ...], encoding: GraphEncoding) -> GraphEnco
         takes = f"{len(expected)} builders ({', '.join(expected)})" if len(expected) > 1 else "1 builder"
         raise NnError(Condition.BUILDER_COUNT, f"{encoding.name.lower()} takes {takes}, got {len(builders)}")
     if encoding is GraphEncoding.ONNX:
-        _check_onnx(builders[0])
-    elif not builders[0].startswith(_XML_STARTS):
+        if not is_onnx(builders[0]):
+            raise NnError(
+                Condition.NOT_A_MODEL, "the builder is not an ONNX model: no version and graph in it"
+            )
+        check_onnx(builders[0], tensor_bytes)
+        return encoding
+    xml, weights = builders
+    if not xml.startswith(_XML_STARTS):
         raise NnError(Condition.NOT_A_MODEL, "the first builder is not an OpenVINO IR: it has no XML in it")
+    check_ir(xml, len(weights), tensor_bytes)
     return encoding
 
 
-def _sniff(builders: tuple[bytes, ...]) -> GraphEncoding:
+def sniff(builders: tuple[bytes, ...]) -> str | None:
+    """Return the name of the encoding that the first builder's bytes look like; None when like none known.
+
+    It may be an encoding that only other hosts have.
+    """
+    first = builders[0] if builders else b""
+    if first.startswith(_GGUF_START):
+        return _GGUF_ENCODING
+    if first.startswith(_XML_STARTS):
+        return GraphEncoding.OPENVINO.name.lower()
+    if first[4:8] == _TFLITE_AT_4:
+        return GraphEncoding.TENSORFLOWLITE.name.lower()
+    if first.startswith(_ZIP_START):
+        return GraphEncoding.PYTORCH.name.lower()
+    return GraphEncoding.ONNX.name.lower() if is_onnx(first) else None
+
+
+def _detected(builders: tuple[bytes, ...]) -> GraphEncoding:
     if not builders:
         raise NnError(Condition.BUILDER_COUNT, "no builders: there is nothing to detect an encoding from")
-    first = builders[0]
-    if first.startswith(_XML_STARTS):
-        return GraphEncoding.OPENVINO
-    if first[4:].startswith(_TFLITE_AT_4):
-        return GraphEncoding.TENSORFLOWLITE
-    if first.startswith(_ZIP_START):
-        return GraphEncoding.PYTORCH
-    if is_onnx(first):
-        return GraphEncoding.ONNX
-    raise NnError(Condition.NOT_A_MODEL, "`autodetect` does not recognise the bytes of the first builder")
-
-
-def _check_onnx(model: bytes) -> None:
-    if not is_onnx(model):
-        raise NnError(Condition.NOT_A_MODEL, "the builder is not an ONNX model: no version and graph in it")
-    try:
-        locations = external_locations(model)
-    except NotOnnxError as error:
-        raise NnError(Condition.NOT_A_MODEL, f"malformed ONNX model: {error}") from None
-    if locations:
-        raise NnError(
-            Condition.MODEL_REFERS_TO_FILES,
-            f"the ONNX model keeps tensors in {locations[0]!r}: a guest's model must hold all its data",
-        )
+    found = sniff(builders)
+    if found is None:
+        raise NnError(Condition.NOT_A_MODEL, "`autodetect` does not recognise the bytes of the first builder")
+    for encoding in GraphEncoding:
+        if encoding.name.lower() == found:
+            return encoding
+    raise NnError(Condition.ENCODING_NOT_SERVED, f"the model is `{found}`, which no backend here serves")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from wasmtime import Engine, FuncType, Linker, Module, Store, WasmtimeError, wat2wasm
 
 from host import abi
+from host.bindings import FUNCTIONS
 from host.job import BadGuestError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _COMPONENT: Final = b"\x0d\0\x01\0"
 _IMPORTS_SHOWN: Final = 20
 START: Final = "_start"
 _REACTOR_START: Final = "_initialize"
+_LEGACY_MODULE: Final = abi.EPOCHS["wamr-legacy"].module
 
 
 def read(path: Path, engine: Engine) -> Module:
@@ -110,8 +112,10 @@ def _has(linker: Linker, store: Store, item: ImportType) -> bool:
 def _hint(missing: list[tuple[str, str]]) -> str:
     modules = {module for module, _ in missing}
     if abi.MODULE in modules:
-        has = ", ".join(function.name for function in abi.FUNCTIONS)
+        has = ", ".join(function.name for function in FUNCTIONS)
         return f"of `{abi.MODULE}` it has {has}"
+    if _LEGACY_MODULE in modules:
+        return f"`{_LEGACY_MODULE}` is WAMR's interface from before `{abi.MODULE}`: build against the latter"
     if "env" in modules:
         return "`env` holds symbols that were undefined at link time: link the library that defines them"
     return f"it has WASI preview 1 and `{abi.MODULE}`: build for wasm32-wasip1"

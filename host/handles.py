@@ -21,8 +21,8 @@ class HandleTable(Generic[T]):
         Args:
             kind: What the handles are, as the spec names it; for messages.
             cap: How many may be live at a time.
-            numbers: Where new handles come from, rising. Tables of one store share it, so that a handle of
-                one kind is never live as another.
+            numbers: Where new handles come from, rising; when it ends, so do handles. Tables of one store
+                share it, so that a handle of one kind is never live as another.
         """
         self._kind = kind
         self._cap = cap
@@ -37,7 +37,9 @@ class HandleTable(Generic[T]):
     def insert(self, value: T) -> int:
         """Return a new handle for `value`; NnError(OUT_OF_HANDLES) when the table is full."""
         self.check_room()
-        handle = next(self._numbers)
+        handle = next(self._numbers, None)
+        if handle is None:
+            raise NnError(Condition.OUT_OF_HANDLES, f"no number is left for another `{self._kind}`")
         self._live[handle] = value
         return handle
 

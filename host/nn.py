@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field
-from enum import IntEnum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
-from host.abi import ExecutionTarget, GraphEncoding, TensorType
+from host.dialects import ELEMENT_BYTES, Dialect
 from host.errors import Condition, NnError
-from host.formats import recognise
+from host.formats import recognise, sniff
 from host.handles import HandleTable
+from host.memory import U32_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from host.abi import TensorType
     from host.backends import Backend, Graph, Port, Request
     from host.registry import Registry
-
-ELEMENT_BYTES: Final = MappingProxyType(
-    {
-        TensorType.F16: 2,
-        TensorType.F32: 4,
-        TensorType.F64: 8,
-        TensorType.U8: 1,
-        TensorType.I32: 4,
-        TensorType.I64: 8,
-    }
-)
-
-E = TypeVar("E", bound=IntEnum)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps on what one guest may ask for. Sizes in bytes."""
+    """What one guest may ask for, at most. Sizes in bytes."""
 
     graphs: int = 256
     contexts: int = 1024
@@ -44,7 +30,10 @@ class Limits:
     model_bytes: int = 1 << 31
     name_bytes: int = 4096
     rank: int = 32
-    tensor_bytes: int = 1 << 32
+    tensor_bytes: int = U32_MASK
+    """Of an input, an output, or a tensor inside a model; an output's size has to fit a u32 in any case."""
+    guest_models: bool = True
+    """Whether `load` takes models at all: they run in the host's process, outside of the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +62,7 @@ class Session:
         registry: Registry,
         notice: Callable[[str], None],
         limits: Limits | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         """Make an empty session.
 
@@ -81,12 +71,14 @@ class Session:
             registry: The models `load_by_name` may give out.
             notice: Hears of what takes long, before it starts.
             limits: Caps; the defaults of `Limits` when None.
+            dialect: What the guest's numbers mean; found out call by call when None.
         """
         self.limits = limits or Limits()
+        self.dialect = dialect or Dialect()
         self._backend = backend
         self._registry = registry
         self._notice = notice
-        handles = itertools.count(1)  # from 1: a handle that was left at zero is never live
+        handles = iter(range(1, U32_MASK))  # from 1: a handle that was left at zero is never live
         self._graphs: HandleTable[Graph] = HandleTable("graph", self.limits.graphs, handles)
         self._contexts: HandleTable[_Context] = HandleTable(
             "graph_execution_context", self.limits.contexts, handles
@@ -94,10 +86,12 @@ class Session:
 
     def load(self, builders: tuple[bytes, ...], encoding: int, target: int) -> int:
         """Compile a model from the guest's bytes; return its graph handle."""
-        device = _member(ExecutionTarget, target, Condition.BAD_TARGET)
-        claimed = _member(GraphEncoding, encoding, Condition.BAD_ENCODING)
+        if not self.limits.guest_models:
+            raise NnError(Condition.GUEST_MODELS_OFF, "the operator allows models by name only")
+        device = self.dialect.execution_target(target)
+        claimed = self.dialect.graph_encoding(encoding, sniff(builders))
         self._graphs.check_room()
-        definite = recognise(builders, claimed)
+        definite = recognise(builders, claimed, self.limits.tensor_bytes)
         self._notice(f"compiling {sum(map(len, builders))} bytes of {definite.name.lower()} from the guest")
         return self._graphs.insert(self._backend().load(builders, definite, device))
 
@@ -122,7 +116,7 @@ class Session:
         """Copy `tensor` in as input `index`, in place of what was there."""
         live = self._contexts.get(context)
         port = _port(live.graph.inputs, index, "input")
-        tensor_type = _member(TensorType, tensor.type, Condition.BAD_TENSOR_TYPE)
+        tensor_type = self.dialect.tensor_type(tensor.type, tensor.dimensions, len(tensor.data))
         self._check_length(tensor, tensor_type)
         if tensor_type is not port.type:
             raise NnError(
@@ -141,35 +135,48 @@ class Session:
         live.request.infer()
         live.is_computed = True
 
+    def output_size(self, context: int, index: int) -> int:
+        """Return how many bytes `get_output` gives, without copying them: a u32."""
+        request = self._computed(context, index)
+        size = request.output_size(index)
+        most = min(self.limits.tensor_bytes, U32_MASK)
+        if size > most:
+            raise NnError(Condition.ABSURD_SIZE, f"output {index} has {size} bytes; {most} is the most")
+        return size
+
     def get_output(self, context: int, index: int) -> bytes:
         """Return output `index` of the last `compute`, as bytes in the model's own layout."""
+        return self._computed(context, index).output(index)
+
+    def unload(self, graph: int) -> None:
+        """End the life of a graph's handle; contexts of it go on."""
+        self._graphs.remove(graph)
+
+    def finalize_execution_context(self, context: int) -> None:
+        """End the life of a context, with its inputs and outputs."""
+        self._contexts.remove(context)
+
+    def _computed(self, context: int, index: int) -> Request:
         live = self._contexts.get(context)
         _port(live.graph.outputs, index, "output")
         if not live.is_computed:
             raise NnError(Condition.NOT_COMPUTED, "`compute` has not succeeded on this context")
-        return live.request.output(index)
+        return live.request
 
     def _check_length(self, tensor: TensorView, tensor_type: TensorType) -> None:
-        element = ELEMENT_BYTES[tensor_type]
+        element = ELEMENT_BYTES[tensor_type.name.lower()]
         needed = math.prod(tensor.dimensions) * element
         if needed > self.limits.tensor_bytes:
             raise NnError(
                 Condition.ABSURD_SIZE, f"tensor of {needed} bytes; {self.limits.tensor_bytes} is the most"
             )
         if needed != len(tensor.data):
+            hint = self.dialect.hint(tensor.type, tensor.dimensions, len(tensor.data))
             raise NnError(
                 Condition.DATA_LENGTH,
-                f"{_shape(tensor.dimensions)} of {tensor_type.name.lower()} is {needed} bytes, "
-                f"got {len(tensor.data)}",
+                f"type {tensor.type} = {tensor_type.name.lower()} needs {needed} bytes for "
+                f"{_shape(tensor.dimensions)}, got {len(tensor.data)}{hint}",
             )
-
-
-def _member(kind: type[E], value: int, condition: Condition) -> E:
-    try:
-        return kind(value)
-    except ValueError:
-        known = ", ".join(f"{member.value} {member.name.lower()}" for member in kind)
-        raise NnError(condition, f"{value} is none of {known}") from None
 
 
 def _port(ports: tuple[Port, ...], index: int, what: str) -> Port:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from wasmtime import (
     Caller,
     Engine,
-    ExitTrap,
     Func,
     FuncType,
     Linker,
@@ -21,10 +20,11 @@ from wasmtime import (
 )
 
 from host import abi, guests
-from host.bindings import Bindings
-from host.job import BadGuestError, GuestTrapError
-from host.memory import GuestMemory
-from host.nn import Session
+from host.bindings import FUNCTIONS, Bindings
+from host.dialects import Dialect
+from host.job import BadGuestError, GuestExit, GuestTrapError
+from host.memory import GuestMemory, u32
+from host.nn import Limits, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from host.backends import Backend
     from host.job import Job, Listener
 
+WASI: Final = "wasi_snapshot_preview1"
 MEMORY: Final = "memory"
 """The export that holds a guest's memory: WASI's convention, the interface text only assumes it."""
 
@@ -39,37 +40,55 @@ _TYPES: Final = {"i32": ValType.i32, "i64": ValType.i64, "f32": ValType.f32, "f6
 
 
 def run(job: Job, listener: Listener) -> int:
-    """Run the guest to its end and return its exit code.
+    """Run the guest to its end and return its exit code, a u32.
 
     Raises BadGuestError when the guest or what it was to be given cannot be used, before any of its code
-    runs; GuestTrapError when it traps.
+    runs; GuestTrapError when it traps or a WASI call fails in a way that ends it.
     """
     engine = Engine()
     module = guests.read(job.guest, engine)
     guests.check_start(job.guest, module)
     linker, store = Linker(engine), Store(engine)
     linker.define_wasi()
-    session = Session(cache(openvino), job.registry, listener.notice)
+    _define_exit(linker)
+    dialect = Dialect(job.abi, listener.warn)
+    limits = Limits(guest_models=job.guest_models)
+    session = Session(cache(openvino), job.registry, listener.notice, limits, dialect)
     define_nn(linker, Bindings(session, listener.report))
     store.set_wasi(_wasi(job))
     guests.check_imports(job.guest, module, linker, store)
     try:
-        instance = linker.instantiate(store, module)
+        prepared = linker.instantiate_pre(module)
+    except WasmtimeError as error:  # an import of another type than the host's
+        raise BadGuestError(f"guest `{job.guest}`: {guests.one_line(str(error))}") from error
+    try:
+        instance = prepared.instantiate(store)  # runs the module's start function, if it has one
         start = instance.exports(store)[guests.START]
         assert isinstance(start, Func)  # noqa: S101 - `check_start` has seen to it
         start(store)
-    except ExitTrap as exit_:
+    except GuestExit as exit_:
         return exit_.code
     except Trap as trap:
         raise GuestTrapError(describe(trap)) from trap
-    except WasmtimeError as error:  # an import of another type than the host's
-        raise BadGuestError(f"guest `{job.guest}`: {guests.one_line(str(error))}") from error
+    except WasmtimeError as error:  # a WASI call that cannot even fail, such as one without a memory
+        raise GuestTrapError(_cause(str(error))) from error
     return 0
 
 
+def _define_exit(linker: Linker) -> None:
+    """Put our `proc_exit` in place of wasmtime's, which refuses codes from 126 on."""
+
+    def proc_exit(code: int) -> None:
+        raise GuestExit(u32(code))
+
+    linker.allow_shadowing = True
+    linker.define_func(WASI, "proc_exit", FuncType([ValType.i32()], []), proc_exit)
+    linker.allow_shadowing = False
+
+
 def define_nn(linker: Linker, bindings: Bindings) -> None:
-    """Define every function of the interface in `linker`."""
-    for function in abi.FUNCTIONS:
+    """Define every function of the interface, and the extension functions of other hosts, in `linker`."""
+    for function in FUNCTIONS:
         kind = FuncType(
             [_TYPES[param.type]() for param in function.params],
             [_TYPES[result]() for result in function.results],
@@ -86,7 +105,7 @@ def openvino() -> Backend:
 
 def describe(trap: Trap) -> str:
     """Return one line: what trapped and in which function of the guest."""
-    cause = guests.one_line(trap.message.partition("Caused by:")[2] or trap.message)
+    cause = _cause(trap.message)
     frames = trap.frames
     if not frames:
         return cause
@@ -95,13 +114,21 @@ def describe(trap: Trap) -> str:
     return f"{cause}, in {where}"
 
 
+def _cause(message: str) -> str:
+    """Return a message of wasmtime's as one line, without the backtrace of addresses before its cause."""
+    return guests.one_line(message.partition("Caused by:")[2] or message)
+
+
 def _handler(bindings: Bindings, function: abi.Function) -> Callable[..., int]:
     def handle(caller: Caller, *arguments: int) -> int:
-        memory = caller.get(MEMORY)
-        guest = GuestMemory(memory, caller) if isinstance(memory, Memory) else None
-        return bindings.call(function, guest, arguments)
+        return bindings.call(function, lambda: _memory(caller), arguments)
 
     return handle
+
+
+def _memory(caller: Caller) -> GuestMemory | None:
+    memory = caller.get(MEMORY)
+    return GuestMemory(memory, caller) if isinstance(memory, Memory) else None
 
 
 def _wasi(job: Job) -> WasiConfig:

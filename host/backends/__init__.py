@@ -53,6 +53,9 @@ class Request(Protocol):
     def infer(self) -> None:
         """Run the inference on the inputs set; NnError when the backend cannot."""
 
+    def output_size(self, index: int) -> int:
+        """Return how many bytes `output` has; copies none of them."""
+
     def output(self, index: int) -> bytes:
         """Return a copy of output `index` of the last inference, in the model's own layout."""
 

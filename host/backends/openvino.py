@@ -125,6 +125,11 @@ class OpenVinoRequest:
         except RuntimeError as error:
             raise NnError(Condition.COMPUTE_FAILED, _reason(error)) from error
 
+    def output_size(self, index: int) -> int:
+        """Return the output's size in bytes."""
+        size: int = self.request.get_output_tensor(index).byte_size
+        return size
+
     def output(self, index: int) -> bytes:
         """Return a copy of the output's bytes."""
         data: bytes = self.request.get_output_tensor(index).data.tobytes()

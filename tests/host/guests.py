@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wasmtime import Engine, Func, Linker, Memory, Module, Store, wat2wasm
 
 from host import abi
-from host.bindings import Bindings
+from host.bindings import FUNCTIONS, Bindings
 from host.runner import define_nn
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PAGES = 4
 def wat(pages: int = _PAGES, memory: str = '(export "memory")') -> str:
     """Return a module that imports every wasi-nn function and exports each again, called from inside."""
     imports, wrappers = [], []
-    for function in abi.FUNCTIONS:
+    for function in FUNCTIONS:
         params = " ".join(param.type for param in function.params)
         kind = f"(param {params}) (result {' '.join(function.results)})"
         name = function.name

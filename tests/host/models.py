@@ -43,6 +43,19 @@ def reshape() -> IR:
     return _ir(openvino.Model([ops.reshape(x, shape, special_zero=False)], [x], "reshape"))
 
 
+def repeat(times: int) -> IR:
+    """Return the IR of y = x, repeated, for x of shape [2]; the shape of y, dynamic, is not in the XML."""
+    x = ops.parameter([-1], np.float32)
+    return _ir(openvino.Model([ops.tile(x, ops.constant(np.array([times], np.int64)))], [x], "repeat"))
+
+
+def gather_nd() -> IR:
+    """Return the IR of y = [1, 2, 3, 4] at the indices x of shape [4096, 1], wherever they lead."""
+    x = ops.parameter([4096, 1], np.int64)
+    data = ops.constant(np.array([1, 2, 3, 4], np.float32))
+    return _ir(openvino.Model([ops.gather_nd(data, x)], [x], "gather_nd"))
+
+
 def _ir(model: object) -> IR:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.xml")
@@ -81,6 +94,11 @@ def external(name: str, location: str) -> bytes:
     """Return a TensorProto of two f32 in a file."""
     entry = field(13, field(1, "location") + field(2, location))
     return field(1, 2) + field(2, 1) + field(8, name) + entry + field(14, 1)
+
+
+def onnx_of(op_type: str) -> bytes:
+    """Return an ONNX model with one node of that type, whether or not it makes sense."""
+    return field(1, 8) + field(7, field(1, field(4, op_type)))
 
 
 def onnx(initializer: bytes, graph_more: bytes = b"", model_more: bytes = b"") -> bytes:

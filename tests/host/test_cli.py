@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from wasmtime import wat2wasm
 
-from host import abi
+from host import abi, dialects
 
 if TYPE_CHECKING:
     from tests.host import models
@@ -101,10 +101,61 @@ def _fails(done: subprocess.CompletedProcess[str], code: int, *says: str) -> Non
         assert text in done.stderr
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 7, 125])
-def test_exit_code_of_the_guest(write: Writer, code: int) -> None:
+CODES = [(code, code) for code in (0, 1, 2, 7, 125, 126, 127, 128, 134, 255)]
+
+
+@pytest.mark.parametrize(("code", "seen"), [*CODES, (257, 1), (-1, 255), (256, 255), (1 << 31, 255)])
+def test_exit_code_of_the_guest(write: Writer, code: int, seen: int) -> None:
+    """A shell sees the low 8 bits, and never a 0 for what the guest meant as a failure."""
     done = host(write(_start(f"(call $exit (i32.const {code}))", EXIT)))
-    assert (done.returncode, done.stderr) == (code, "")
+    assert (done.returncode, done.stderr) == (seen, "")
+
+
+def test_start_section_that_exits(write: Writer) -> None:
+    more = MEMORY + "(start $early) (func $early (call $exit (i32.const 9)))"
+    done = host(write(_start("unreachable", EXIT, more)))
+    assert (done.returncode, done.stderr) == (9, "")
+
+
+def test_start_section_that_traps(write: Writer) -> None:
+    more = MEMORY + "(start $early) (func $early unreachable)"
+    _fails(host(write(_start("", EXIT, more))), 1, "the guest trapped", "`early`")
+
+
+@pytest.mark.parametrize("more", ['(global (export "memory") i32 (i32.const 0))', ""])
+def test_wasi_call_without_a_memory(write: Writer, more: str) -> None:
+    """One line that a person can read: no address of the host's."""
+    done = host(write(_start("(drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 0)))",
+                             WRITE, more)))  # fmt: skip
+    _fails(done, 1, "the guest trapped", "memory")
+    assert "0x" not in done.stderr
+
+
+LOAD_NOTHING = f"""(module {EXIT}
+  (import "{abi.MODULE}" "load" (func $load (param i32 i32 i32 i32 i32) (result i32)))
+  {MEMORY}
+  (func (export "_start")
+    (call $exit (call $load (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64)))))"""
+"""A guest whose exit code is the errno of loading a model without builders."""
+
+
+def test_named_graphs_only(write: Writer, pair: models.IR) -> None:
+    """`load` is refused whatever it is given; `load_by_name` works."""
+    path = write(BY_NAME)
+    (path.parent / "model.xml").write_bytes(pair[0])
+    done = host(path, "--graph", f"net={path.parent}", "--named-graphs-only")
+    assert (done.returncode, done.stderr) == (abi.NnErrno.SUCCESS, "")
+    assert host(write(LOAD_NOTHING)).returncode == abi.NnErrno.INVALID_ARGUMENT
+    assert host(write(LOAD_NOTHING), "--named-graphs-only").returncode == abi.NnErrno.UNSUPPORTED_OPERATION
+
+
+@pytest.mark.parametrize("choice", dialects.CHOICES)
+def test_every_abi_can_be_chosen(write: Writer, choice: str) -> None:
+    """The guest gets the number that its dialect has for a model that is not there, if it has one."""
+    epoch = {"auto": "current", "2021": "2021-02", "2022": "2022-10", "2023-08": "2023-08-14"}
+    known = abi.EPOCHS[epoch.get(choice, choice)].values["nn_errno"]
+    general = known.get("runtime_error", known["invalid_argument"])
+    assert host(write(BY_NAME), "--abi", choice).returncode == known.get("not_found", general)
 
 
 def test_guest_that_returns_exits_0(write: Writer) -> None:
@@ -210,10 +261,14 @@ def test_bad_wat(tmp_path: Path) -> None:
 
 
 def test_all_missing_imports_are_named(write: Writer) -> None:
-    imports = (
-        f'(import "env" "cos" (func)) (import "{abi.MODULE}" "unload" (func)) (import "env" "m" (memory 1))'
-    )
-    _fails(host(write(_start("", imports, ""))), 2, "`env`.`cos`", "`unload`", "`env`.`m`", "set_input")
+    imports = f'(import "env" "cos" (func)) (import "{abi.MODULE}" "frobnicate" (func))'
+    imports += '(import "env" "m" (memory 1))'
+    _fails(host(write(_start("", imports, ""))), 2, "`env`.`cos`", "`frobnicate`", "`env`.`m`", "set_input")
+
+
+def test_imports_of_the_legacy_module_are_explained(write: Writer) -> None:
+    module = abi.EPOCHS["wamr-legacy"].module
+    _fails(host(write(_start("", f'(import "{module}" "load" (func))'))), 2, "before", abi.MODULE)
 
 
 def test_import_of_another_type(write: Writer) -> None:
@@ -239,6 +294,8 @@ def test_trap_names_its_cause_and_function(write: Writer, body: str, says: str) 
     [
         ([], "no guest given"),
         (["nope.wasm"], "nope.wasm"),
+        ([""], "empty"),
+        (["--abi", "1999", "g.wasm"], "2021"),
         (["."], "directory"),
         (["g.wasm", "--frobnicate"], "put `--`"),
         (["g.wasm", "--dir"], "--dir"),

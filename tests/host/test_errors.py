@@ -101,6 +101,18 @@ def _after_failed_compute(scene: Scene) -> int:
     return scene.guest.call("get_output", context, 0, DATA, 64, OUT)
 
 
+def _guest_models_off(scene: Scene) -> int:
+    return scene.with_limits(Limits(guest_models=False)).load(scene.pair)
+
+
+def _output_over_the_cap(scene: Scene) -> int:
+    guest = scene.with_limits(Limits(tensor_bytes=64))
+    context = guest.context(models.repeat(9))
+    assert guest.set_input(context, bytes(8), (2,)) == 0, guest.reports
+    assert guest.call("compute", context) == 0
+    return guest.call("get_output", context, 0, DATA, 4096, OUT)
+
+
 EXTERNAL = models.onnx(models.external("c", "/etc/hostname"))
 
 C = Condition
@@ -143,6 +155,34 @@ CASES: list[tuple[str, Condition, Callable[[Scene], int]]] = [
         C.MODEL_REFERS_TO_FILES,
         lambda s: s.guest.load((EXTERNAL,), GraphEncoding.AUTODETECT),
     ),
+    ("ggml", C.ENCODING_NOT_SERVED, lambda s: s.guest.load((b"GGUF",), GraphEncoding.AUTODETECT)),
+    ("IR with an unsafe operation", C.MODEL_UNSAFE, lambda s: s.guest.load(models.gather_nd())),
+    (
+        "ONNX with an unsafe operation",
+        C.MODEL_UNSAFE,
+        lambda s: s.guest.load((models.onnx_of("GatherND"),), GraphEncoding.ONNX),
+    ),
+    ("models by name only", C.GUEST_MODELS_OFF, _guest_models_off),
+    ("compute_single", C.NOT_PROVIDED, lambda s: s.guest.call("compute_single", s.context)),
+    ("fini_single", C.NOT_PROVIDED, lambda s: s.guest.call("fini_single", s.context)),
+    (
+        "get_output_single",
+        C.NOT_PROVIDED,
+        lambda s: s.guest.call("get_output_single", s.context, 0, DATA, 8, OUT),
+    ),
+    (
+        "load_by_name_with_config",
+        C.NOT_PROVIDED,
+        lambda s: s.guest.call("load_by_name_with_config", DATA, 0, DATA, 0, OUT),
+    ),
+    ("unload, unknown graph", C.HANDLE_NOT_LIVE, lambda s: s.guest.call("unload", NONE)),
+    ("unload, a context", C.HANDLE_NOT_LIVE, lambda s: s.guest.call("unload", s.context)),
+    (
+        "finalize, unknown context",
+        C.HANDLE_NOT_LIVE,
+        lambda s: s.guest.call("finalize_execution_context", NONE),
+    ),
+    ("output over the cap", C.ABSURD_SIZE, _output_over_the_cap),
     ("tpu", C.DEVICE_NOT_AVAILABLE, lambda s: s.guest.load(s.pair, ENCODING, ExecutionTarget.TPU)),
     ("unknown name", C.UNKNOWN_NAME, lambda s: s.guest.load_by_name(b"nope")),
     ("a path as a name", C.UNKNOWN_NAME, lambda s: s.guest.load_by_name(b"/etc/hostname")),
@@ -215,7 +255,10 @@ def test_errnos_of_the_documented_table() -> None:
     n = NnErrno
     expected = {
         n.INVALID_ENCODING: {C.BAD_ENCODING, C.ENCODING_NOT_SERVED},
-        n.UNSUPPORTED_OPERATION: {C.DEVICE_NOT_AVAILABLE, C.MODEL_REFERS_TO_FILES},
+        n.UNSUPPORTED_OPERATION: {
+            C.DEVICE_NOT_AVAILABLE, C.MODEL_REFERS_TO_FILES, C.MODEL_UNSAFE,
+            C.GUEST_MODELS_OFF, C.NOT_PROVIDED,
+        },
         n.NOT_FOUND: {C.UNKNOWN_NAME},
         n.TOO_LARGE: {C.BUFFER_TOO_SMALL, C.ABSURD_SIZE},
         n.MISSING_MEMORY: {C.NO_MEMORY},

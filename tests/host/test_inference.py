@@ -9,10 +9,13 @@ import pytest
 
 from host import abi
 from host.abi import GraphEncoding, NnErrno, TensorType
-from host.nn import ELEMENT_BYTES, Session
+from host.backends.openvino import OpenVinoRequest
+from host.dialects import ELEMENT_BYTES
+from host.errors import Condition
+from host.nn import Limits, Session
 from host.registry import Registry
 from tests.host import models
-from tests.host.guests import DATA, DIMENSIONS, OUT, TENSOR, Guest, f32
+from tests.host.guests import CANARY, DATA, DIMENSIONS, OUT, TENSOR, Guest, f32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +41,8 @@ def test_each_element_type_both_ways(guest: Guest, kind: TensorType, dtype: str,
 
 
 def test_every_element_type_is_tested() -> None:
-    assert {kind for kind, *_ in TYPES} == set(TensorType) == set(ELEMENT_BYTES)
+    assert {kind for kind, *_ in TYPES} == set(TensorType)
+    assert {kind.name.lower() for kind in TensorType} <= set(ELEMENT_BYTES)
 
 
 def test_f32_arithmetic_isf32(guest: Guest) -> None:
@@ -180,6 +184,69 @@ def test_buffer_too_small_tells_the_size_and_is_not_written(guest: Guest, pair: 
     guest.put(DATA, b"\xaa" * 16)
     assert guest.call("get_output", context, 0, DATA, size, OUT) == NnErrno.TOO_LARGE
     assert (guest.u32(), guest.get(DATA, 16)) == (8, b"\xaa" * 16)
+
+
+def test_size_query_copies_nothing(guest: Guest, pair: models.IR, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = guest.context(pair)
+    guest.infer(context, f32(1, 2), (1, 2))
+    monkeypatch.setattr(OpenVinoRequest, "output", lambda *_: pytest.fail("copied"))
+    assert guest.call("get_output", context, 0, DATA, 0, OUT) == NnErrno.TOO_LARGE
+    assert guest.u32() == 8
+
+
+def test_output_whose_size_no_u32_holds_is_too_large(
+    guest: Guest, pair: models.IR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = guest.context(pair)
+    guest.infer(context, f32(1, 2), (1, 2))
+    guest.put_u32(OUT, CANARY)
+    monkeypatch.setattr(OpenVinoRequest, "output_size", lambda *_: 1 << 32)
+    assert guest.call("get_output", context, 0, DATA, 8, OUT) == NnErrno.TOO_LARGE
+    assert (guest.condition, guest.u32()) == (Condition.ABSURD_SIZE, CANARY)
+
+
+def test_output_that_differs_from_its_size_is_not_written(
+    guest: Guest, pair: models.IR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = guest.context(pair)
+    guest.infer(context, f32(1, 2), (1, 2))
+    guest.put(DATA, bytes(64))
+    monkeypatch.setattr(OpenVinoRequest, "output", lambda *_: b"x" * 64)
+    assert guest.call("get_output", context, 0, DATA, 8, OUT) == NnErrno.RUNTIME_ERROR
+    assert guest.get(DATA, 64) == bytes(64)
+
+
+def test_unloaded_graph_lives_on_in_its_contexts(guest: Guest, pair: models.IR) -> None:
+    assert guest.load(pair) == NnErrno.SUCCESS
+    graph = guest.u32()
+    context = guest.context_of(graph)
+    assert guest.call("unload", graph) == NnErrno.SUCCESS
+    assert guest.call("init_execution_context", graph, OUT) == NnErrno.INVALID_ARGUMENT
+    assert guest.call("unload", graph) == NnErrno.INVALID_ARGUMENT
+    assert guest.infer(context, f32(1, 2), (1, 2)) == f32(2, 4)
+
+
+def test_finalized_context_is_gone_and_leaves_room(backend: Callable[[], OpenVino], pair: models.IR) -> None:
+    guest = Guest(Session(backend, Registry({}), lambda _: None, Limits(graphs=1, contexts=1)))
+    assert guest.load(pair) == NnErrno.SUCCESS
+    graph = guest.u32()
+    for _ in range(3):
+        context = guest.context_of(graph)
+        assert guest.infer(context, f32(1, 2), (1, 2)) == f32(2, 4)
+        assert guest.call("finalize_execution_context", context) == NnErrno.SUCCESS
+        assert guest.call("compute", context) == NnErrno.INVALID_ARGUMENT
+    assert guest.call("unload", graph) == NnErrno.SUCCESS
+    assert guest.load(pair) == NnErrno.SUCCESS
+
+
+def test_named_model_may_hold_what_a_guest_may_not(backend: Callable[[], OpenVino], tmp_path: Path) -> None:
+    path = tmp_path / "model.xml"
+    xml, weights = models.gather_nd()
+    path.write_bytes(xml)
+    path.with_suffix(".bin").write_bytes(weights)
+    guest = Guest(Session(backend, Registry({"m": path}), lambda _: None))
+    assert guest.load((xml, weights)) == NnErrno.UNSUPPORTED_OPERATION
+    assert guest.load_by_name(b"m") == NnErrno.SUCCESS, guest.reports
 
 
 def test_input_of_a_type_without_a_value_is_refused(guest: Guest) -> None:

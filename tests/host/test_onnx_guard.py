@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from host.abi import NnErrno
-from host.backends.onnx_guard import NotOnnxError, external_locations, is_onnx
+from host.backends import onnx_guard
+from host.backends.onnx_guard import NotOnnxError, check_onnx, external_locations, is_onnx
+from host.errors import Condition, NnError
 from host.nn import Session
 from host.registry import Registry
 from tests.host.guests import Guest
@@ -78,11 +81,107 @@ def test_model_that_holds_its_data_passes() -> None:
     assert external_locations(model) == ()
 
 
-def test_deep_nesting_is_walked_without_recursion() -> None:
-    graph = SUBGRAPH
-    for _ in range(2000):
+def _nested(graph: bytes, depth: int) -> bytes:
+    for _ in range(depth):
         graph = field(1, field(5, field(6, graph)))
-    assert external_locations(field(1, 8) + field(7, graph))
+    return field(1, 8) + field(7, graph)
+
+
+def test_nesting_is_walked_as_deep_as_any_parser_goes() -> None:
+    assert external_locations(_nested(SUBGRAPH, 60))
+
+
+def test_nesting_deeper_than_that_is_refused() -> None:
+    with pytest.raises(NotOnnxError):
+        external_locations(_nested(SUBGRAPH, 2000))
+
+
+def _refused(model: bytes) -> Condition:
+    with pytest.raises(NnError) as caught:
+        check_onnx(model, 1 << 20)
+    return caught.value.condition
+
+
+UNSAFE = field(1, field(4, "GatherND"))
+UNSAFE_PLACES = {
+    "node": onnx(INSIDE, UNSAFE),
+    "other domain": onnx(INSIDE, field(1, field(7, "ai.example") + field(4, "GatherND"))),
+    "other case": onnx(INSIDE, field(1, field(4, "gathernd"))),
+    "type given twice": onnx(INSIDE, field(1, field(4, "GatherND") + field(4, "Add"))),
+    "subgraph": onnx(INSIDE, field(1, _node(field(6, UNSAFE)))),
+    "subgraphs": onnx(INSIDE, field(1, _node(field(11, UNSAFE)))),
+    "function": onnx(INSIDE, model_more=field(25, field(7, field(4, "GatherND")))),
+    "subgraph of a function": onnx(INSIDE, model_more=field(25, field(7, _node(field(6, UNSAFE))))),
+}
+
+
+@pytest.mark.parametrize("place", UNSAFE_PLACES)
+def test_unsafe_operation_is_found(place: str) -> None:
+    assert _refused(UNSAFE_PLACES[place]) is Condition.MODEL_UNSAFE
+
+
+def _dimension(length: int) -> bytes:
+    return field(1, field(1, length))
+
+
+def _input(*lengths: int) -> bytes:
+    shape = b"".join(map(_dimension, lengths))
+    return field(11, field(1, "z") + field(2, field(1, field(1, 1) + field(2, shape))))
+
+
+HUGE = 1 << 40
+ABSURD = {
+    "initializer": onnx(tensor("c", bytes(8), field(1, HUGE))),
+    "initializer, packed": onnx(tensor("c", bytes(8), field(1, varint(HUGE)))),
+    "initializer, product": onnx(tensor("c", bytes(8), field(1, 1024) + field(1, 1024))),
+    "initializer, negative": onnx(tensor("c", bytes(8), field(1, (1 << 64) - 1))),
+    "initializer, wraps to its size": onnx(tensor("c", bytes(8), field(1, 1 << 63))),
+    "input": onnx(INSIDE, _input(HUGE)),
+    "input, product": onnx(INSIDE, _input(1 << 11, 1 << 11)),
+    "sparse initializer": onnx(INSIDE, field(15, field(3, HUGE))),
+}
+
+
+@pytest.mark.parametrize("place", ABSURD)
+def test_absurd_size_is_found(place: str) -> None:
+    assert _refused(ABSURD[place]) is Condition.ABSURD_SIZE
+
+
+@pytest.mark.parametrize("more", [b"", _input((1 << 64) - 1, 2), _input(0, 3), field(5, tensor("roi", b""))])
+def test_any_length_and_none_pass(more: bytes) -> None:
+    check_onnx(onnx(INSIDE, more), 1 << 20)
+
+
+FLOODS = {
+    "empty graphs": b"\x08\x01" + b"\x3a\x00" * 100_000,
+    "fields of a graph": b"\x08\x01" + field(7, b"\x08\x00" * 100_000),
+    "nodes": b"\x08\x01" + field(7, b"\x0a\x02\x20\x00" * 100_000),
+    "fields of an entry": b"\x08\x01" + field(7, field(5, field(13, b"\x1a\x00" * 100_000))),
+    "dimensions of a shape": b"\x08\x01"
+    + field(7, field(11, field(2, field(1, field(2, b"\x0a\x00" * 100_000))))),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_flood_of_fields_is_cut_off(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walk holds what it is inside of, not what is still to come: 8 MB once took 20 s and a gigabyte."""
+    monkeypatch.setattr(onnx_guard, "MOST_FIELDS", 50_000)
+    tracemalloc.start()
+    try:
+        assert _refused(FLOODS[flood]) is Condition.ABSURD_SIZE
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_walk_stops_at_the_first_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_guard, "MOST_FIELDS", 50)
+    assert _refused(onnx(OUTSIDE) + b"\x3a\x00" * 100) is Condition.MODEL_REFERS_TO_FILES
+
+
+def test_models_of_the_operator_may_have_any_number_of_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_guard, "MOST_FIELDS", 50)
+    assert external_locations(onnx(OUTSIDE) + b"\x3a\x00" * 100)
 
 
 @pytest.mark.parametrize(
