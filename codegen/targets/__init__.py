@@ -1,1 +1,1 @@
-"""One module per output language: a Document becomes a view of ready strings for that language's template."""
+"""Output languages: a Document becomes a view of ready strings for a template; `<language>.build` makes it."""
