@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from codegen import generate, output
-from codegen.source import WitxError, nearest
+from codegen.source import TemplateProblem, WitxError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,9 @@ class _UsageError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is shown escaped
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WitxError as error:
         _say(str(error))
         return 2
-    except _UsageError as error:
+    except (_UsageError, TemplateProblem, output.ForeignFileError) as error:
         _say(f"wasinn-gen: error: {error}")
         return 2
     except BrokenPipeError:  # the reader has gone; it has seen what it wanted
@@ -119,8 +123,16 @@ def _headers(options: argparse.Namespace) -> int:
         specs = (ROOT / generate.SPEC,)
         if options.out is None:
             raise _UsageError("the project's own files have fixed places: give --out DIR with other options")
-    files = generate.headers(ROOT) if specs is None else _files(specs, options)
-    return _compared(files) if options.check else _written(files)
+    if specs is not None:
+        files = _files(specs, options)
+        orphans: tuple[output.Drift, ...] = ()
+    else:
+        files = generate.headers(ROOT)
+        orphans = output.orphans(files)
+    if options.check:
+        return _shown_drift((*output.check(files), *orphans))
+    output.refuse_foreign(files)
+    return _written(files)
 
 
 def _specs(options: argparse.Namespace) -> tuple[Path, ...] | None:
@@ -141,32 +153,33 @@ def _specs(options: argparse.Namespace) -> tuple[Path, ...] | None:
 
 
 def _files(specs: tuple[Path, ...], options: argparse.Namespace) -> dict[Path, str]:
-    from codegen import render, user  # noqa: PLC0415 (Jinja is a third of the start-up time)
+    from codegen import user  # noqa: PLC0415 (Jinja is a third of the start-up time)
 
+    if options.prefix is not None and not any(c.isalnum() and c.isascii() for c in options.prefix):
+        raise _UsageError(f"--prefix {options.prefix!r}: needs a letter or digit")
     if options.templates is not None and not options.templates.is_dir():
         raise _UsageError(f"--templates {options.templates}: not a folder")
     if options.module is not None and not _MODULE_NAME.fullmatch(options.module):
         raise _UsageError(f"--module {options.module!r}: letters, digits and the symbols of a witx name only")
     choices = generate.Options(options.prefix, options.module, options.templates)
-    document = generate.document(specs, choices)
+    document = generate.document(specs)
     if not (document.types or document.modules or document.constants):
         raise _UsageError(f"{specs[0]}: declares nothing to generate from")
     added = user.names(options.templates)
-    langs = options.lang.split(",") if options.lang else [*generate.TARGETS, *added]
+    for lang in set(added).intersection(generate.TARGETS):
+        raise _UsageError(f"--templates: `{lang}` is a language of ours; its own needs another name")
+    langs = [*generate.TARGETS, *added] if options.lang is None else options.lang.split(",")
     out = options.out or Path()
     files: dict[Path, str] = {}
     for lang in langs:
         if lang not in generate.TARGETS and lang not in added:
             raise _UsageError(f"no language `{lang}` (there are {', '.join((*generate.TARGETS, *added))})")
-        try:
-            is_ours = lang in generate.TARGETS
-            suffix = generate.TARGETS[lang].suffix if is_ours else user.target(options.templates, lang).suffix
-            path = out / f"{specs[0].stem}{suffix}"
-            if path in files:
-                raise _UsageError(f"two languages would write {path}: choose with --lang")
-            files[path] = generate.text(document, lang, choices)
-        except render.TemplateProblem as error:
-            raise _UsageError(str(error)) from error
+        is_ours = lang in generate.TARGETS
+        suffix = generate.TARGETS[lang].suffix if is_ours else user.target(options.templates, lang).suffix
+        path = out / f"{specs[0].stem}{suffix}"
+        if path in files:
+            raise _UsageError(f"two languages would write {path}: choose with --lang")
+        files[path] = generate.text(document, lang, choices)
     return files
 
 
@@ -176,8 +189,7 @@ def _written(files: dict[Path, str]) -> int:
     return 0
 
 
-def _compared(files: dict[Path, str]) -> int:
-    drifts = output.check(files)
+def _shown_drift(drifts: tuple[output.Drift, ...]) -> int:
     for drift in drifts:
         _say(f"{_shown(drift.path)} {drift.problem}")
         _print(drift.diff, end="")
@@ -191,7 +203,7 @@ def _dump(options: argparse.Namespace) -> int:
 
     from codegen.dump import dump  # noqa: PLC0415 (as above)
 
-    _print(json.dumps(dump(generate.document(tuple(options.specs))), indent=2, ensure_ascii=False))
+    _print(json.dumps(dump(generate.document(tuple(options.specs))), indent=2))
     return 0
 
 
@@ -200,7 +212,7 @@ def _fmt(options: argparse.Namespace) -> int:
     from codegen.loader import read_source  # noqa: PLC0415 (as above)
 
     files = {path: format_source(read_source(path)) for path in options.specs}
-    return _compared(files) if options.check else _written(files)
+    return _shown_drift(output.check(files)) if options.check else _written(files)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from codegen.cursor import head_of
+from codegen.parser import parse
 from codegen.sexpr import Atom, Comment, Group, SExpr, read
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def format_source(source: Source) -> str:
     """Return the text with two blanks of indent a level, and one item a line where a group does not fit one.
 
     Raises:
-        WitxError: the text is not lexically valid.
+        WitxError: the text is not witx.
     """
     root = read(source)
+    parse(root)  # what is refused must not come out as something that is not
     lines = _items((*root.items, *root.trailing), "")
     return "".join(f"{line}\n" for line in lines)
 
@@ -54,8 +56,8 @@ def _has_blank_line(part: SExpr | Comment, end: int) -> bool:
 
 def _comment(comment: Comment, indent: str) -> list[str]:
     first, *rest = comment.text.split("\n")
-    # The lines inside a block comment are its author's: their indent may be part of a doc text.
-    return [(indent + first).rstrip(), *(line.rstrip() for line in rest)]
+    # The lines of a block comment are its author's: what stands in them may be part of a doc text.
+    return [indent + (first if rest else first.rstrip()), *rest]
 
 
 def _expression(expression: SExpr, indent: str) -> list[str]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from codegen import naming
+from codegen.layout import Layouts
 from codegen.loader import Loader
 from codegen.resolve import resolve
-from codegen.source import Diagnostic, WitxError
+from codegen.source import Diagnostic, WitxError, quoted
 from codegen.targets.view import Base
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ SPEC: Final = "witx/wasi_ephemeral_nn.witx"
 HISTORY: Final = "witx/history"
 EXTENSIONS: Final = "witx/extensions"
 EXAMPLE_TEMPLATES: Final = "examples/template-assemblyscript"
+MEMORY: Final = (1 << 32) - 1
+"""The largest size a wasm32 pointer difference can have, in bytes."""
 CURRENT: Final = "current"
 """What the current interface is called among the dialects."""
 
@@ -67,22 +70,33 @@ class Options:
 DEFAULT: Final = Options()
 
 
-def document(
-    specs: tuple[Path, ...], options: Options = DEFAULT, parsed: dict[Path, syntax.File] | None = None
-) -> model.Document:
+def document(specs: tuple[Path, ...], parsed: dict[Path, syntax.File] | None = None) -> model.Document:
     """Return the resolved document of these files, in one scope; `parsed` is shared between documents.
 
     Raises:
-        WitxError: something in them is wrong, or `options.module` does not fit them.
+        WitxError: something in them is wrong.
     """
     found = resolve(tuple(map(str, specs)), Loader(parsed).load)
-    if options.module is None or not found.modules:
-        return found
+    layouts = Layouts(found)
+    for definition in found.types:
+        size = layouts.of(definition.type).size
+        if size > MEMORY:  # the first alone: those that hold it are too large for its sake
+            message = f"type {quoted('$' + definition.name)} has {size} bytes, more than wasm32 has memory"
+            raise WitxError([Diagnostic(message, definition.span)])
+    return found
+
+
+def renamed(found: model.Document, module: str) -> model.Document:
+    """Return a document whose one module has another name.
+
+    Raises:
+        WitxError: there are several modules.
+    """
     if len(found.modules) > 1:
         message = "a module name was given, but the text has several modules"
         raise WitxError([Diagnostic(message, found.modules[1].span)])
-    renamed = dataclasses.replace(found.modules[0], name=options.module)
-    return dataclasses.replace(found, modules=(renamed,))
+    modules = tuple(dataclasses.replace(one, name=module) for one in found.modules)
+    return dataclasses.replace(found, modules=modules)
 
 
 def text(found: model.Document, lang: str, options: Options = DEFAULT, **extra: object) -> str:
@@ -100,20 +114,23 @@ def text(found: model.Document, lang: str, options: Options = DEFAULT, **extra: 
     """
     from codegen import render, user  # noqa: PLC0415 (Jinja is a third of the start-up time)
 
+    prefix = prefix_of(found, options)
+    if options.module is not None:
+        found = renamed(found, options.module)
     target = TARGETS.get(lang)
     if target is None:
         added = user.target(options.templates, lang)
         environment = user.environment(added)
-        return render.render(environment, added.template, user.view(found, prefix(found, options)))
+        return render.render(environment, added.template, user.view(found, prefix))
     build = import_module(f"codegen.targets.{lang}").build
     if lang == "c":
-        extra = {"prefix": prefix(found, options), "stem": Path(found.roots[0].path).stem, **extra}
+        extra = {"prefix": prefix, "stem": Path(found.roots[0].path).stem, **extra}
     view: Any = build(found, **extra)
     environment = render.environment(options.templates)
     return render.render(environment, target.template, view, blank_lines=target.blank_lines)
 
 
-def prefix(found: model.Document, options: Options) -> str:
+def prefix_of(found: model.Document, options: Options) -> str:
     """Return what C names start with: as chosen, or from the first module's (else the first file's) name."""
     if options.prefix is not None:
         return "_".join(naming.words(options.prefix)) + "_"

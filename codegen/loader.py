@@ -39,7 +39,7 @@ class Loader:
         path = Path(origin) if used is None else Path(origin).parent / used.text
         try:
             canonical = path.resolve()
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        except (OSError, ValueError, RuntimeError) as error:  # a NUL in the path, or a loop of links
             raise _unreadable(path, used, error) from None
         if canonical in self._loaded:
             return None
@@ -62,7 +62,7 @@ def read_source(path: Path, used: syntax.Name | None = None) -> Source:
     return _decoded(os.fspath(path), data)
 
 
-def _unreadable(path: Path, used: syntax.Name | None, error: OSError | ValueError) -> WitxError:
+def _unreadable(path: Path, used: syntax.Name | None, error: Exception) -> WitxError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     span = used.span if used else Span(Source(os.fspath(path), ""), 0, 0)
     return WitxError([Diagnostic(f"cannot read {quoted(os.fspath(path))}: {reason}", span)])

@@ -26,12 +26,32 @@ C_KEYWORDS: Final = frozenset(
     dynamic_cast explicit export friend import module mutable namespace new noexcept not not_eq operator or
     or_eq private protected public reflexpr reinterpret_cast requires static_cast synchronized template this
     throw try typeid typename using virtual wchar_t xor xor_eq
-    int8_t int16_t int32_t int64_t size_t uint8_t uint16_t uint32_t uint64_t
+    int8_t int16_t int32_t int64_t intmax_t intptr_t uint8_t uint16_t uint32_t uint64_t uintmax_t uintptr_t
+    int_fast8_t int_fast16_t int_fast32_t int_fast64_t uint_fast8_t uint_fast16_t uint_fast32_t uint_fast64_t
+    int_least8_t int_least16_t int_least32_t int_least64_t
+    uint_least8_t uint_least16_t uint_least32_t uint_least64_t
+    max_align_t nullptr_t ptrdiff_t rsize_t size_t unreachable
     assert complex errno imaginary linux major math_errhandling minor noreturn offsetof setjmp signals slots
     stderr stdin stdout unix va_arg va_copy va_end va_start wasm
     """.split()
 )
-"""Keywords of C and C++ up to C23 and C++26, types a header uses, common lower-case macros."""
+"""Keywords of C and C++ up to C23 and C++26, what <stddef.h> and <stdint.h> define, common macros."""
+
+C_MACROS: Final = frozenset(
+    [
+        f"{sign}INT{speed}{bits}_{what}"
+        for sign in ("", "U")
+        for speed in ("", "_FAST", "_LEAST")
+        for bits in (8, 16, 32, 64)
+        for what in ("C", "MAX", "MIN", "WIDTH")
+    ]
+    + [
+        f"{type_}_{what}"
+        for type_ in "INTMAX INTPTR PTRDIFF RSIZE SIG_ATOMIC SIZE UINTMAX UINTPTR WCHAR WINT".split()
+        for what in ("C", "MAX", "MIN", "WIDTH")
+    ]
+)
+"""Upper-case macros of <stdint.h>."""
 
 RUST_KEYWORDS: Final = frozenset(
     """

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codegen.targets.view import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 _MARK_WITHIN = 400
 """How far into a file the banner is looked for, in bytes."""
@@ -25,6 +24,10 @@ class Drift:
     path: Path
     problem: str
     diff: str
+
+
+class ForeignFileError(Exception):
+    """A file that the generator did not make stands where it would write."""
 
 
 def write(files: Mapping[Path, str]) -> tuple[Path, ...]:
@@ -44,26 +47,50 @@ def write(files: Mapping[Path, str]) -> tuple[Path, ...]:
     return tuple(written)
 
 
+def refuse_foreign(files: Iterable[Path]) -> None:
+    """Check, before anything is written, that what would be replaced was generated.
+
+    Raises:
+        ForeignFileError: a file is there without the generator's banner.
+        OSError: a file cannot be read.
+    """
+    for path in files:
+        if path.exists() and path.stat().st_size and not _is_generated(path):
+            raise ForeignFileError(
+                f"{path} is there and was not generated: move it away, or choose another --out or --lang"
+            )
+
+
 def check(files: Mapping[Path, str]) -> tuple[Drift, ...]:
-    """Return what is missing, stale, edited, or orphaned beside the files the generator would write."""
+    """Return what is missing, stale or edited.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     drifts = []
     for path, text in files.items():
         if not path.is_file():
             drifts.append(Drift(path, "is missing", ""))
         elif (found := path.read_bytes()) != text.encode():
             drifts.append(Drift(path, "is stale or was edited", _diff(path, found, text)))
-    return (*drifts, *_orphans(files))
+    return tuple(drifts)
 
 
-def _orphans(files: Mapping[Path, str]) -> Iterable[Drift]:
-    for folder in sorted({path.parent for path in files}):
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path in files or not path.is_file():
-                continue
-            with path.open("rb") as stream:
-                head = stream.read(_MARK_WITHIN)
-            if MARK.encode() in head:
-                yield Drift(path, "is orphaned: no spec generates it any more", "")
+def orphans(files: Iterable[Path]) -> tuple[Drift, ...]:
+    """Return the generated files that lie beside the given ones, which are all there should be."""
+    wanted = set(files)
+    problem = "is orphaned: no spec generates it any more"
+    return tuple(
+        Drift(path, problem, "")
+        for folder in sorted({path.parent for path in wanted})
+        for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
+        if path not in wanted and path.is_file() and _is_generated(path)
+    )
+
+
+def _is_generated(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return MARK.encode() in stream.read(_MARK_WITHIN)
 
 
 def _diff(path: Path, found: bytes, wanted: str) -> str:
@@ -77,18 +104,16 @@ def _diff(path: Path, found: bytes, wanted: str) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Put `data` at `path` in one step; a link stays a link, and a file keeps its mode."""
+    path = path.resolve()
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
+        if path.exists():
+            fresh.chmod(path.stat().st_mode & 0o777)
+        fresh.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current

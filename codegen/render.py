@@ -23,11 +23,9 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from codegen.source import TemplateProblem
+
 TEMPLATES: Final = Path(__file__).parent / "templates"
-
-
-class TemplateProblem(Exception):  # noqa: N818 (named after what it carries, as Diagnostic is)
-    """A template is missing or fails; the message starts with its path and line."""
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from codegen import model, syntax
-from codegen.source import Diagnostic, Span, WitxError, did_you_mean, quoted
+from codegen.source import SHOWN, Diagnostic, Span, WitxError, did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -155,7 +155,8 @@ class _Resolver:
                 return None if definition is None else model.Named(definition)
             case syntax.List(element):
                 inner = self._type(element)
-                return inner and (model.String() if inner == model.Builtin("char") else model.List(inner))
+                is_text = inner is not None and model.underlying(inner) == model.Builtin("char")
+                return model.String() if is_text else inner and model.List(inner)
             case syntax.Pointer(target, is_const):
                 inner = self._type(target)
                 return inner and model.Pointer(inner, is_const)
@@ -190,7 +191,9 @@ class _Resolver:
             message = "a type must be introduced before its use: move it up"
             self._report(f"unknown type {shown}", name.span, message, (note,))
         elif not self.is_incomplete:
-            help_ = did_you_mean("$" + name.text, ("$" + known for known in self.types))
+            # The search is the slow part of a problem: not for those that are only counted.
+            known = self.types if len(self.problems) < SHOWN else ()
+            help_ = did_you_mean("$" + name.text, ("$" + name for name in known))
             self._report(
                 f"unknown type {shown}", name.span, help_ or "a type must be introduced before its use"
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SHOWN = 50
+SHOWN = 50
 """Diagnostics printed in full; a binary file given by mistake has thousands."""
 _EXCERPT_WIDTH = 160
 """Characters of a source line shown in a diagnostic: a 1 MB identifier must not flood a terminal."""
@@ -71,16 +71,20 @@ class WitxError(Exception):
         self.diagnostics = tuple(diagnostics)
 
     def __str__(self) -> str:
-        shown = [str(diagnostic) for diagnostic in self.diagnostics[:_SHOWN]]
-        if len(self.diagnostics) > _SHOWN:
-            shown.append(f"… and {len(self.diagnostics) - _SHOWN} more problems")
+        shown = [str(diagnostic) for diagnostic in self.diagnostics[:SHOWN]]
+        if len(self.diagnostics) > SHOWN:
+            shown.append(f"… and {len(self.diagnostics) - SHOWN} more problems")
         return "\n\n".join(shown)
+
+
+class TemplateProblem(Exception):  # noqa: N818 (named after what it carries, as Diagnostic is)
+    """A template is missing or fails; the message starts with its path and line."""
 
 
 def quoted(text: str) -> str:
     """Return text in backticks, shortened and with control characters escaped, for use in a message."""
     short = text if len(text) <= _EXCERPT_WIDTH // 2 else text[: _EXCERPT_WIDTH // 2] + "…"
-    return f"`{_visible(short)}`"
+    return f"`{visible(short)}`"
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -97,14 +101,14 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     return None if match is None else f"did you mean `{match}`?"
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Replace what could drive a terminal, one character for one, so carets stay aligned."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.replace("\t", " "))
 
 
 def _excerpt(label: str, span: Span) -> str:
     if not span.source.text:  # the file could not be read: there is nothing to point at
-        return f"{_visible(span.source.path)}: {label}"
+        return f"{visible(span.source.path)}: {label}"
     line, column = span.source.position(span.start)
     text = span.source.line_at(span.start)
     width = max(1, min(span.end - span.start, len(text) - column + 1))
@@ -112,7 +116,7 @@ def _excerpt(label: str, span: Span) -> str:
     shown = text[first : first + _EXCERPT_WIDTH]
     caret = column - 1 - first
     return (
-        f"{_visible(span.source.path)}:{line}:{column}: {label}\n"
-        f"{line:>5} | {_visible(shown)}\n"
+        f"{visible(span.source.path)}:{line}:{column}: {label}\n"
+        f"{line:>5} | {visible(shown)}\n"
         f"{'':>5} | {' ' * caret}{'^' * max(1, min(width, len(shown) - caret))}"
     )

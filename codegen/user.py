@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from codegen import naming, render
 from codegen.dump import dump
+from codegen.source import TemplateProblem
 from codegen.targets.view import banner, doc_lines
 
 if TYPE_CHECKING:
@@ -52,15 +53,15 @@ def target(templates: Path | None, name: str) -> UserTarget:
     try:
         data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise render.TemplateProblem(f"{path}: {error}") from error
+        raise TemplateProblem(f"{path}: {error}") from error
     unknown = sorted(set(data) - {"template", "suffix", "keywords"})
     if unknown:
-        raise render.TemplateProblem(f"{path}: unknown key `{unknown[0]}`")
+        raise TemplateProblem(f"{path}: unknown key `{unknown[0]}`")
     template, suffix, keywords = data.get("template"), data.get("suffix"), data.get("keywords", [])
     if not isinstance(template, str) or not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
-        raise render.TemplateProblem(f'{path}: needs `template = "file.j2"` and `suffix = ".ext"`')
+        raise TemplateProblem(f'{path}: needs `template = "file.j2"` and `suffix = ".ext"`')
     if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
-        raise render.TemplateProblem(f"{path}: `keywords` is a list of strings")
+        raise TemplateProblem(f"{path}: `keywords` is a list of strings")
     return UserTarget(templates or Path(), f"{name}/{template}", suffix, frozenset(keywords))
 
 
@@ -78,7 +79,7 @@ def environment(added: UserTarget) -> Environment:
 
 def _fail(message: str) -> NoReturn:
     """End the rendering, on a template's behalf, because its language cannot express something."""
-    raise render.TemplateProblem(str(message))
+    raise TemplateProblem(str(message))
 
 
 def view(document: model.Document, prefix: str) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Output languages: a Document becomes a view of ready strings for a template; `<language>.build` makes it."""
+"""Output languages: `<language>.build` turns a Document into a view of ready strings for a template."""

@@ -46,17 +46,14 @@ class FunctionBuilder:
         """Return a function's raw import and its wrapper; helper types go to the type builder."""
         lowered = abi.lower(function)
         name = self.names.function(module, function)
-        raw_name = self.names.raw_function(module, function)
+        raw_name = self.names.raw[function]
         self._check_import_name(function)
         scope = self.names.scope(f"the parameters of {quoted(name)}")
         for param in function.params:
             identifier = self.names.identifier(param.name)
             scope.claim(identifier, f"parameter {quoted('$' + param.name)}", param.span)
         params = [self._core_param(core, scope, name, function.span) for core in lowered.params]
-        result, body = self._result(function, lowered, raw_name, params)
-        raw_result = "void" if lowered.result is None else CORE[lowered.result]
-        if lowered.result == "i32" and result.endswith("*"):
-            raw_result = result
+        raw_result, result, body = self._result(function, lowered, raw_name, params)
         return CFunction(
             self._function_docs(function, params),
             raw_name,
@@ -82,7 +79,7 @@ class FunctionBuilder:
     def _core_param(self, core: CoreParam, scope: naming.Scope, function: str, span: Span) -> _CoreParam:
         if core.param is None:
             named = core.type.definition.name if isinstance(core.type, model.Named) else "ok"
-            identifier = scope.local(naming.snake(named) + "_out")
+            identifier = self.names.parameter(scope, naming.snake(named) + "_out")
             declaration = self.types.declared(core.type, f"{function}_{identifier}", span, f"*{identifier}")
             return _CoreParam(declaration, declaration, identifier, out=identifier)
         identifier = self.names.identifier(core.param.name)
@@ -95,7 +92,7 @@ class FunctionBuilder:
                     element = resolved.element
                 declaration = self.types.declared(element, owner, span, f"*{identifier}", is_const=True)
             case "length":
-                identifier = scope.local(f"{identifier}_len")
+                identifier = self.names.parameter(scope, f"{identifier}_len")
                 declaration = f"size_t {identifier}"
             case "address":
                 declaration = self.types.declared(core.type, owner, span, f"*{identifier}", is_const=True)
@@ -109,30 +106,32 @@ class FunctionBuilder:
 
     def _result(
         self, function: model.Function, lowered: abi.Lowered, raw_name: str, params: list[_CoreParam]
-    ) -> tuple[str, str]:
-        """Return the wrapper's result type and its one statement."""
+    ) -> tuple[str, str, str]:
+        """Return the import's result type, the wrapper's, and the wrapper's one statement."""
         call = f"{raw_name}({', '.join(param.argument for param in params)})"
         if function.result is None:
-            return "void", f"{call};"
+            return "void", "void", f"{call};"
         type_ = model.underlying(function.result.type)
         core = CORE[lowered.result or "i32"]
         value = function.result.type
         if isinstance(type_, model.Enum | model.Variant):
             error = type_.cases[1].type
             if error is None:
-                return core, f"return {call};"
+                return core, core, f"return {call};"
             self._check_error(error, function)
             value = error
         resolved = model.underlying(value)
         result = self.types.declared(value, f"{raw_name}_result", function.span, "").rstrip()
         if isinstance(resolved, model.Pointer):
-            result = self.types.declared(resolved, f"{raw_name}_result", function.span, "").rstrip()
-            return result, f"return {'' if core == 'int32_t' else f'({result})(uintptr_t)'}{call};"
+            if core == "int32_t":
+                return result, result, f"return {call};"
+            return core, result, f"return ({result})(uintptr_t){call};"
         if result == core:
-            return result, f"return {call};"
+            return core, result, f"return {call};"
         is_widened = core == "int32_t" and self.types.layouts.of(resolved).size > _WORD
         is_signed = resolved == model.Builtin("s64")
-        return result, f"return ({result}){'(uint32_t)' if is_widened and not is_signed else ''}{call};"
+        cast = f"({result}){'(uint32_t)' if is_widened and not is_signed else ''}"
+        return core, result, f"return {cast}{call};"
 
     def _check_error(self, error: model.Type, function: model.Function) -> None:
         scalar = model.Builtin | model.Bool | model.Handle | model.Enum | model.Flags | model.Pointer

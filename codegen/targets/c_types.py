@@ -196,7 +196,7 @@ class TypeBuilder:
                 return "uint32_t"
             case model.Pointer():
                 return self.declared(type_, owner, span, "").rstrip()
-        helper = self.names.taken.local(owner + "_t")
+        helper = self.names.helper(owner)
         self._define(type_, helper, "", span)
         return helper
 

@@ -33,7 +33,7 @@ class DocTable:
 class DocType:
     """A named type."""
 
-    name: str
+    heading: str
     anchor: str
     docs: tuple[str, ...]
     facts: str
@@ -191,7 +191,7 @@ def _definition(definition: model.TypeDef, layouts: Layouts) -> DocType:
             )
             tables = (_table(("tag", "case", "type", "meaning"), rows4),)
     return DocType(
-        definition.name, _anchor(definition.name), _paragraphs(definition.docs), facts + ".", tables
+        _code(definition.name), _anchor(definition.name), _paragraphs(definition.docs), facts + ".", tables
     )
 
 
@@ -227,7 +227,7 @@ def _code(name: str) -> str:
 
 
 def _anchor(name: str) -> str:
-    return "type-" + "".join(c if c.isalnum() else "-" if c in "-_" else f"{ord(c):x}" for c in name)
+    return "type-" + "".join(c if c.isalnum() or c in "-_" else f"{ord(c):x}" for c in name)
 
 
 def _upper_first(sentence: str) -> str:

@@ -39,7 +39,8 @@ class FunctionBuilder:
     def module(self, module: model.Module) -> RustModule:
         """Return a module's imports and wrappers; helper types go to the type builder."""
         is_only = len(self.names.document.modules) == 1
-        name = "import" if is_only else f"import_{naming.snake(module.name)}"
+        words = () if is_only else naming.words(module.name)
+        name = self.names.imports.local("_".join(("import", *words)).lower())
         functions = tuple(self._function(f, name, self.names.stem(module, f)) for f in module.functions)
         raw = " ".join(text for f in functions for text in (*f.raw_params, f.raw_result))
         known = {"List", "Str", *self.names.spelled.values(), *(type_.name for type_ in self.types.types)}
@@ -70,7 +71,7 @@ class FunctionBuilder:
         ]
         raw_params += [f"{out}: *mut {spelled}" for out, spelled in outs]
         arguments += [f"{out}.as_mut_ptr()" for out, _ in outs]
-        is_unsafe = _is_unsafe(function)
+        is_unsafe = self._is_unsafe(function)
         call = f"{import_module}::{name}({', '.join(arguments)})"
         result, raw_result, lines = self._result(function, call, outs, scope, owner)
         return RustFunction(
@@ -104,6 +105,10 @@ class FunctionBuilder:
             case model.Record() | model.Variant():
                 spelled = self.types.spell(param.type, "'_", owner, param.span)
                 return f"{name}: &{spelled}", [f"{name}: *const {spelled}"], [name]
+            case model.Enum(tag="u64"):  # eight bytes in memory, but not as a parameter
+                spelled = self.types.spell(param.type, "'_", owner, param.span)
+                core = abi.valtype(resolved)
+                return f"{name}: {spelled}", [f"{name}: {core}"], [f"{name}.0 as {core}"]
         spelled = self.types.spell(param.type, "'_", owner, param.span)
         return f"{name}: {spelled}", [f"{name}: {spelled}"], [name]
 
@@ -123,7 +128,7 @@ class FunctionBuilder:
     ) -> tuple[str, str, list[str]]:
         """Return the wrapper's result type, the import's, and the wrapper's body."""
         safety = "// SAFETY: every pointer comes from a reference or a local and is valid during the call."
-        if _is_unsafe(function):
+        if self._is_unsafe(function):
             safety = "// SAFETY: the caller vouches for its pointers; the others come from references."
         if function.noreturn:
             return "!", "!", [safety, *unsafe_block(call)]
@@ -188,21 +193,5 @@ class FunctionBuilder:
             docs += ["/// The pointers must be valid for what the function does with them."]
         return tuple(docs)
 
-
-def _is_unsafe(function: model.Function) -> bool:
-    return any(_has_pointer(param.type) for param in function.params)
-
-
-def _has_pointer(type_: model.Type) -> bool:
-    """Whether a value of a type leads to a raw pointer, which its caller has to vouch for."""
-    match model.underlying(type_):
-        case model.Pointer():
-            return True
-        case model.List(element):
-            return _has_pointer(element)
-        case model.Record(fields=fields):
-            return any(_has_pointer(field.type) for field in fields)
-        case model.Variant(cases=cases):
-            return any(case.type is not None and _has_pointer(case.type) for case in cases)
-        case _:
-            return False
+    def _is_unsafe(self, function: model.Function) -> bool:
+        return any(self.names.is_pointing(param.type) for param in function.params)

@@ -24,18 +24,23 @@ class Names:
         document: the interface.
         problems: what went wrong so far, in any part of the module.
         taken: the module's own names.
+        imports: the names of the modules of raw imports.
         spelled: what each type of the document is called, without a lifetime.
         borrows: whether each type of the document has a lifetime.
+        points: whether each type of the document leads to a raw pointer.
     """
 
     document: model.Document
     problems: list[Diagnostic] = field(default_factory=list)
     taken: naming.Scope = field(init=False)
+    imports: naming.Scope = field(init=False)
     spelled: dict[model.TypeDef, str] = field(default_factory=dict)
     borrows: dict[model.TypeDef, bool] = field(default_factory=dict)
+    points: dict[model.TypeDef, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.taken = self.scope("the Rust module")
+        self.imports = self.scope("the modules of raw imports")
         self._reserve()
 
     def _reserve(self) -> None:
@@ -45,6 +50,7 @@ class Names:
             origin = f"type {quoted('$' + definition.name)}"
             self.spelled[definition] = self.taken.claim(name, origin, definition.span)
             self.borrows[definition] = self.is_borrowing(definition.type)
+            self.points[definition] = self.is_pointing(definition.type)
         for module in self.document.modules:
             for function in module.functions:
                 name = snake(self.stem(module, function))
@@ -71,6 +77,22 @@ class Names:
                 return any(case.type is not None and self.is_borrowing(case.type) for case in cases)
             case model.Pointer(target):
                 return self.is_borrowing(target)
+            case _:
+                return False
+
+    def is_pointing(self, type_: model.Type) -> bool:
+        """Whether a value of a type leads to a raw pointer, which its caller has to vouch for."""
+        match type_:
+            case model.Pointer():
+                return True
+            case model.Named(definition):
+                return self.points[definition]
+            case model.List(element):
+                return self.is_pointing(element)
+            case model.Record(fields=fields):
+                return any(self.is_pointing(field_.type) for field_ in fields)
+            case model.Variant(cases=cases):
+                return any(case.type is not None and self.is_pointing(case.type) for case in cases)
             case _:
                 return False
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from codegen.source import visible
+
 if TYPE_CHECKING:
     from codegen import model
 
@@ -36,7 +38,7 @@ def banner(document: model.Document) -> str:
     for source in document.sources:
         digest.update(source.text.encode())
         digest.update(b"\0")
-    names = ", ".join(PurePath(source.path).name for source in document.roots)
+    names = ", ".join(visible(PurePath(source.path).name) for source in document.roots)
     made = f"{MARK}{names} (sha256 {digest.hexdigest()[:16]})"
     return f"{made}. Do not edit; generate it again."
 

@@ -130,3 +130,108 @@ def test_unreadable_arguments_are_usage_errors(command: str) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--no-such-option"])
     assert caught.value.code == 2
+
+
+def test_a_file_that_was_not_generated_is_never_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "README.witx"
+    spec.write_text("(typename $a u8)")
+    page = tmp_path / "README.md"
+    page.write_text("# by hand")
+    assert main(["headers", str(spec), "--out", str(tmp_path)]) == 2
+    assert "was not generated" in capsys.readouterr().err
+    assert page.read_text() == "# by hand"
+    assert {path.name for path in tmp_path.iterdir()} == {"README.witx", "README.md"}
+
+
+def test_checks_of_two_specs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        spec = tmp_path / f"{name}.witx"
+        spec.write_text(f"(typename ${name} u8)\n")
+        assert main(["headers", str(spec), "--out", str(tmp_path)]) == 0
+    for name in ("a", "b"):
+        assert main(["headers", str(tmp_path / f"{name}.witx"), "--out", str(tmp_path), "--check"]) == 0
+        assert main(["fmt", "--check", str(tmp_path / f"{name}.witx")]) == 0
+
+
+def test_fmt_keeps_links_modes_and_the_lines_of_block_comments(tmp_path: Path) -> None:
+    text = "(;; a  \n     b  ;)\n(typename   $a u8)"
+    real, link = tmp_path / "real.witx", tmp_path / "link.witx"
+    real.write_text(text)
+    real.chmod(0o640)
+    link.symlink_to(real)
+    docs = generate.document((real,)).types[0].docs
+    assert main(["fmt", str(link)]) == 0
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert real.read_text().endswith("(typename $a u8)\n")
+    assert generate.document((real,)).types[0].docs == docs
+
+
+def test_fmt_refuses_what_is_not_witx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.witx"
+    path.write_text("( @witx const $a $b 1)")
+    assert main(["fmt", str(path)]) == 2
+    assert path.read_text() == "( @witx const $a $b 1)"
+    assert "error: expected a declaration" in capsys.readouterr().err
+
+
+def test_another_module_to_import_from_renames_nothing_else(tmp_path: Path) -> None:
+    assert main(["headers", str(SPEC), "--lang", "c", "--out", str(tmp_path), "--module", "env"]) == 0
+    text = (tmp_path / f"{SPEC.stem}.h").read_text()
+    assert 'WASI_NN_IMPORT("env", "load")' in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--prefix", ""], ["--prefix", "+"], ["--lang", ""], ["--templates", "tpl"]]
+)
+def test_an_empty_or_taken_name_is_refused(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tpl/c").mkdir(parents=True)
+    (tmp_path / "tpl/c/target.toml").write_text('template = "d.j2"\nsuffix = ".d"\n')
+    assert main(["headers", str(SPEC), "--out", "o", *arguments]) == 2
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_loop_of_links_is_a_file_that_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "l.witx").symlink_to("l.witx")
+    assert main(["check", str(tmp_path / "l.witx")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+
+
+def test_thousands_of_mistakes_are_no_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"(typename $known{i} u8)" for i in range(2000)]
+    lines += [f"(typename $a{i} $unknown{i})" for i in range(2000)]
+    (tmp_path / "a.witx").write_text("\n".join(lines))
+    assert main(["check", str(tmp_path / "a.witx")]) == 2
+    assert "and 1950 more problems" in capsys.readouterr().err
+
+
+def test_a_type_larger_than_memory_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["(typename $t0 u8)"]
+    lines += [f"(typename $t{i} (record (field $a $t{i - 1}) (field $b $t{i - 1})))" for i in range(1, 40)]
+    (tmp_path / "a.witx").write_text("\n".join(lines))
+    assert main(["check", str(tmp_path / "a.witx")]) == 2
+    assert "type `$t32` has 4294967296 bytes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [b"\xff.witx", b"x\nint oops;.witx"])
+def test_an_odd_file_name_breaks_neither_output_nor_terminal(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_text(";;; Ünicode.\n(typename $a u8)", encoding="utf-8")
+    for command in (["headers", "--out", str(tmp_path / "o")], ["dump"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "codegen.cli", *command, path],
+            capture_output=True,
+            cwd=ROOT,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+    for made in (tmp_path / "o").iterdir():
+        assert "\nint oops" not in made.read_text(encoding="utf-8")

@@ -51,7 +51,7 @@ def compiled(clang: Path, tmp_path: Path) -> Compile:
 
     def run(spec: str, body: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "preview1.witx").write_text(spec, encoding="utf-8")
-        document = generate.document((tmp_path / "preview1.witx",), OPTIONS)
+        document = generate.document((tmp_path / "preview1.witx",))
         (tmp_path / "p1.h").write_text(generate.text(document, "c", OPTIONS), encoding="utf-8")
         source = tmp_path / "both.c"
         source.write_text(f'#include <wasi/api.h>\n#include "p1.h"\n{body}\n', encoding="utf-8")
@@ -187,7 +187,7 @@ def _text() -> str:
 
 
 def _document() -> model.Document:
-    return generate.document((SPEC,), OPTIONS)
+    return generate.document((SPEC,))
 
 
 def _asserted(claims: list[str]) -> str:

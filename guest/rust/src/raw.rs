@@ -5,7 +5,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "an error leaves the import as a core integer and is as wide as its type"
+    reason = "an error or enum crosses the import as a core integer, which holds every value it has"
 )]
 #![allow(clashing_extern_declarations, reason = "the wasm module is a part of an import's name")]
 #![allow(
