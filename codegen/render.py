@@ -37,13 +37,15 @@ def environment(templates: Path | None = None) -> Environment:
     """
     folders = [TEMPLATES] if templates is None else [templates, TEMPLATES]
     kind = Environment if templates is None else ImmutableSandboxedEnvironment
-    # Compiled templates lie, and are trusted, where Python keeps its own compiled modules.
+    # Compiled templates lie, and are trusted, where Python keeps its own compiled modules. The sandbox
+    # compiles to other code, so each kind has files of its own.
     compiled = TEMPLATES / "__pycache__"
-    is_kept = templates is None and os.access(TEMPLATES, os.W_OK)
-    if is_kept:
+    kept = None
+    if os.access(TEMPLATES, os.W_OK):
         compiled.mkdir(exist_ok=True)
+        kept = FileSystemBytecodeCache(str(compiled), f"{kind.__name__}_%s.cache")
     return kind(
-        bytecode_cache=FileSystemBytecodeCache(str(compiled)) if is_kept else None,
+        bytecode_cache=kept,
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         undefined=StrictUndefined,
         autoescape=False,  # the output is source code, not HTML

@@ -16,7 +16,7 @@ from codegen import generate
 from tests.codegen import corpus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from codegen import model
@@ -81,8 +81,7 @@ EXPORT("one-u16") int32_t one_u16(void) { return t_one_u16(); }
 EXPORT("one-u32") uint64_t one_u32(void) { return t_one_u32(); }
 """
 
-I32, I64 = wasmtime.ValType.i32(), wasmtime.ValType.i64()
-F32, F64 = wasmtime.ValType.f32(), wasmtime.ValType.f64()
+I32, I64, F32, F64 = "i32", "i64", "f32", "f64"
 TYPES: Final = [
     *(I32, I32, I32, I64, I32, I32, I32, I64, F32, F64, I32, I32),  # scalars
     *(I32, I32, I64),  # colour, huge, marks
@@ -97,6 +96,11 @@ MIXED: Final = struct.pack("<B3xIH6xQB7x", 0xA0, 0xB0B1B2B3, 0xC0C1, 0xD0D1D2D3D
 """The record in memory; each `x` is a byte of padding that is zero."""
 
 
+def _type(params: Iterable[str]) -> wasmtime.FuncType:
+    """Return the type of a function that gives an i32; made late, since the engine must outlive it."""
+    return wasmtime.FuncType([getattr(wasmtime.ValType, name)() for name in params], [wasmtime.ValType.i32()])
+
+
 class Host:
     """The other side of the imports: it keeps what it was given, and answers as it is told."""
 
@@ -106,9 +110,9 @@ class Host:
         self.calls: list[list[float]] = []
         self.seen: list[bytes] = []
         linker = wasmtime.Linker(self.store.engine)
-        linker.define_func("host", "every", wasmtime.FuncType(TYPES, [I32]), self._every)
+        linker.define_func("host", "every", _type(TYPES), self._every)
         for name in ("one-u8", "one-s8", "one-u16", "one-u32"):
-            linker.define_func("host", name, wasmtime.FuncType([], [I32]), lambda: self.answer)
+            linker.define_func("host", name, _type(()), lambda: self.answer)
         module = wasmtime.Module(self.store.engine, wasm.read_bytes())
         self.exports = linker.instantiate(self.store, module).exports(self.store)
 

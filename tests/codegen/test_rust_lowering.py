@@ -59,9 +59,7 @@ pub extern "C" fn errno() -> u32 {
 """
 TIME: Final = 0x1122_3344_5566_7788
 PORT: Final = 0xABCD
-_I32, _I64 = wasmtime.ValType.i32(), wasmtime.ValType.i64()
-_FLOATS: Final = [wasmtime.ValType.f32(), wasmtime.ValType.f64()]
-PARAMS: Final = [*[_I32] * 3, _I64, *[_I32] * 3, _I64, *_FLOATS, *[_I32] * 4, _I64, *[_I32] * 9]
+PARAMS: Final = [*["i32"] * 3, "i64", *["i32"] * 3, "i64", "f32", "f64", *["i32"] * 4, "i64", *["i32"] * 9]
 """The core parameters of `class`, written by hand."""
 
 
@@ -75,7 +73,9 @@ class Host:
         self._store = wasmtime.Store()
         module = wasmtime.Module(self._store.engine, wasm.read_bytes())
         linker = wasmtime.Linker(self._store.engine)
-        type_ = wasmtime.FuncType(PARAMS, [wasmtime.ValType.i32()])
+        type_ = wasmtime.FuncType(
+            [getattr(wasmtime.ValType, name)() for name in PARAMS], [wasmtime.ValType.i32()]
+        )
         linker.define_func("every", "class", type_, self._class, access_caller=True)
         self._exports = linker.instantiate(self._store, module).exports(self._store)
 
