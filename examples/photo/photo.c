@@ -61,7 +61,10 @@ typedef struct Options {
 
 /* Say on one line what failed, with which file or model, and why. False, so that a caller can return it. */
 static bool failed(const char *what, const char *which, const char *why) {
-  fprintf(stderr, "photo: %s %s: %s\n", what, which, why);
+  fprintf(stderr, "photo: %s ", what);
+  /* The name is the user's: what could drive a terminal is shown, not sent. */
+  for (const char *c = which; *c; c++) fputc((unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c, stderr);
+  fprintf(stderr, ": %s\n", why);
   return false;
 }
 

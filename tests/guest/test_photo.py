@@ -131,6 +131,11 @@ def test_a_missing_photo_is_named(runtime: Runtime, classifier: Classifier) -> N
     assert_refused(done, "cannot read image /photos/none.png: No such file or directory")
 
 
+def test_a_name_is_shown_without_what_could_drive_a_terminal(host: Runtime, classifier: Classifier) -> None:
+    done = classifier.run(host, "/model", "/photos/\x1b[31m.png")
+    assert_refused(done, "cannot read image /photos/?[31m.png: ")
+
+
 def test_a_photo_outside_the_guest_s_folders_is_named(runtime: Runtime, classifier: Classifier) -> None:
     done = classifier.run(runtime, "/model", "/elsewhere/a.png")
     assert_refused(done, "/elsewhere/a.png: the guest was given no folder with this path")
