@@ -1,71 +1,37 @@
-"""The command line of the host: the only module that reads argv, prints and decides exit codes."""
+"""The command line of the host: finds the command in argv and decides the exit code."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import signal
 import sys
-from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from host import dialects, registry
-from host.job import BadGuestError, GuestTrapError, Job, Listener, Preopen
+from host.console import EXIT_INTERRUPTED, EXIT_USAGE, UsageError, say, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from host.errors import NnError
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "run": "run one guest",
+    }
+)
+"""Every command and what it is for; each is a module of `host.commands` with a `main(arguments) -> int`."""
 
-EXIT_TRAP: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
-EXIT_MASK: Final = 0xFF
-"""What the system keeps of an exit code: a guest's `exit(-1)` is 255, as everywhere.
-
-Where it would keep 0 of a guest's failure, the code is this number: `exit(256)` must not look like success.
-"""
-
-_LINE_CHARACTERS: Final = 2000
-
-_TOP_HELP: Final = """\
+_HELP_HEAD: Final = """\
 usage: python -m host COMMAND ...
 
 Run WebAssembly guests that classify with wasi-nn, on OpenVINO.
 
 commands:
-  run        run one guest
+"""
+
+_HELP_TAIL: Final = """\
   --version  print the version
 
 `python -m host COMMAND --help` says more, with examples.
-"""
-
-_RUN_USAGE: Final = (
-    "python -m host run GUEST.wasm [--dir HOST[::GUEST]]... [--env K=V]... [--graph NAME=MODEL]... "
-    "[--abi EPOCH] [--named-graphs-only] [-v] [--] [args...]"
-)
-
-_RUN_EPILOG: Final = """\
-Options of the host may stand before or after GUEST.wasm; all else goes to the guest.
-Put `--` before arguments of the guest that start with a dash.
-
-examples:
-  python -m host run hello.wasm
-      run a guest that needs nothing
-
-  python -m host run classify.wasm --dir photos --graph squeezenet=model.xml photos/cup.jpg
-      let the guest read the folder `photos`, and load the model by the name `squeezenet`
-
-  python -m host run classify.wasm --dir /data/2024::in --graph net=models/net -- --top 3 in/a.png
-      the guest sees /data/2024 as `in`; `--top 3` is for the guest; models/net holds model.xml and model.bin
-
-  python -m host run -v classify.wasm ...
-      when the guest only says "error 1": see the reason of every wasi-nn call that failed
-
-exit codes: the guest's own (its low 8 bits, or 255 if those are 0 and it failed); 1 when it trapped;
-2 for bad usage or input; 130 when interrupted.
 """
 
 
@@ -76,191 +42,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _main(arguments)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except _UsageError as error:
-        _say("error", str(error))
+    except UsageError as error:
+        say("error", str(error))
         return EXIT_USAGE
+    except SystemExit as end:  # argparse, after it printed its help
+        return int(end.code or 0)
 
 
 def _main(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     if command in {"-h", "--help"}:
-        _print(_TOP_HELP)
+        lines = (f"  {name:<11}{purpose}\n" for name, purpose in COMMANDS.items())
+        write("".join([_HELP_HEAD, *lines, _HELP_TAIL]))
         return 0
     if command == "--version":
-        _print(f"{_version()}\n")
+        write(f"{_version()}\n")
         return 0
-    if command == "run":
-        return _run(arguments[1:])
-    problem = f"no command `{command}`" if command else "no command given"
-    raise _UsageError(f"{problem}: the commands are `run`; `python -m host --help` says more")
-
-
-class _UsageError(Exception):
-    """Bad usage or bad input; the message is one line."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, but a problem is a _UsageError and help does not fail on a closed pipe."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]  # typeshed: NoReturn, and so it is
-        raise _UsageError(f"{message}; `{self.prog} --help` says more")
-
-    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - argparse's signature
-        _print(self.format_help())
-
-
-def _run(arguments: list[str]) -> int:
-    parser = _run_parser()
-    at = arguments.index("--") if "--" in arguments else len(arguments)
-    try:
-        options, unknown = parser.parse_known_intermixed_args(arguments[:at])
-    except SystemExit:  # --help
-        return 0
-    if unknown:
-        raise _UsageError(
-            f"`{unknown[0]}` is no option of the host; if it is for the guest, put `--` before its arguments"
-        )
-    words = [*options.words, *arguments[at + 1 :]]
-    if not words:
-        raise _UsageError(f"no guest given: {_RUN_USAGE}")
-    from host.runner import run  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
-
-    job = _job(words, options)
-    listener = Listener(
-        report=lambda function, error: _report(function, error, is_verbose=options.verbose),
-        notice=lambda text: _say("note", text) if options.verbose else None,
-        warn=lambda text: _say("note", text),
-    )
-    try:
-        with _interruptible():
-            code = run(job, listener)
-        return code and (code & EXIT_MASK or EXIT_MASK)
-    except BadGuestError as error:
-        raise _UsageError(str(error)) from error
-    except GuestTrapError as error:
-        _say("error", f"the guest trapped: {error}")
-        return EXIT_TRAP
-
-
-def _run_parser() -> _Parser:
-    parser = _Parser(
-        prog="python -m host run",
-        usage=_RUN_USAGE,
-        description="Run a WASI command that uses wasi-nn.",
-        epilog=_RUN_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "words", metavar="GUEST.wasm [args]", nargs="*", help="a core module (.wasm, or .wat)"
-    )
-    parser.add_argument(
-        "--dir", metavar="HOST[::GUEST]", action="append", default=[],
-        help="a folder the guest may read and write, under the name GUEST (HOST when left out)",
-    )  # fmt: skip
-    parser.add_argument("--env", metavar="K=V", action="append", default=[], help="a variable for the guest")
-    parser.add_argument(
-        "--graph", metavar="NAME=MODEL", action="append", default=[],
-        help="a model the guest may load by name: a file "
-        f"({', '.join(registry.SUFFIXES)}) or a folder with {' or '.join(registry.FOLDER_MODELS)} in it",
-    )  # fmt: skip
-    parser.add_argument(
-        "--abi", choices=dialects.CHOICES, default=dialects.AUTO, metavar="EPOCH",
-        help=f"what the guest's numbers mean: {', '.join(dialects.CHOICES)} (default: auto, by the bytes)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--named-graphs-only", action="store_true",
-        help="refuse models the guest brings itself: a model's code runs in the host, outside the sandbox",
-    )  # fmt: skip
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="say why wasi-nn calls fail, and what takes long"
-    )
-    return parser
-
-
-def _job(words: list[str], options: argparse.Namespace) -> Job:
-    if not words[0]:
-        raise _UsageError(f"the guest's name is empty: {_RUN_USAGE}")
-    for word in [*words, *options.dir, *options.env, *options.graph]:
-        if not word.isprintable() and any("\ud800" <= character <= "\udfff" for character in word):
-            raise _UsageError(f"argument `{word}` is not UTF-8, and a guest's arguments have to be")
-    named = [
-        (name, Path(model))
-        for name, model in (_pair("--graph", text, "NAME=MODEL") for text in options.graph)
-    ]
-    try:
-        models = registry.register(named)
-    except registry.ModelPathError as error:
-        raise _UsageError(str(error)) from error
-    return Job(
-        guest=Path(words[0]),
-        arguments=tuple(words[1:]),
-        environment=tuple(_pair("--env", text, "K=V") for text in options.env),
-        preopens=_preopens(options.dir),
-        registry=models,
-        abi=options.abi,
-        guest_models=not options.named_graphs_only,
-    )
-
-
-def _pair(option: str, text: str, shape: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name or (option == "--graph" and not value):
-        raise _UsageError(f"`{option} {text}` is not of the form {shape}")
-    return name, value
-
-
-def _preopens(texts: Sequence[str]) -> tuple[Preopen, ...]:
-    found: dict[str, Preopen] = {}
-    for text in texts:
-        host, _, guest = text.partition("::")
-        guest = guest or host
-        if not Path(host).is_dir():
-            raise _UsageError(f"`--dir {text}`: `{host}` is not a folder")
-        if guest in found:
-            raise _UsageError(f"`--dir {text}`: the guest has a folder `{guest}` already")
-        found[guest] = Preopen(Path(host), guest)
-    return tuple(found.values())
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end the process while a guest runs: Python's handler would wait for it to call the host."""
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _report(function: str, error: NnError, *, is_verbose: bool) -> None:
-    if is_verbose or error.condition.concerns_operator:
-        _say("note", f"{function} -> {error.errno.value} {error.errno.name.lower()}: {error.reason}")
-
-
-def _say(kind: str, text: str) -> None:
-    """Print one line to stderr, safe to show on a terminal whatever the guest put into it."""
-    if sys.stderr is None:  # closed by whoever started us; `print` would turn to stdout
-        return
-    with suppress(OSError):
-        print(f"{kind}: {_printable(text)}", file=sys.stderr, flush=True)
-
-
-def _printable(text: str) -> str:
-    shown = text if len(text) <= _LINE_CHARACTERS else f"{text[:_LINE_CHARACTERS]}..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-
-
-def _print(text: str) -> None:
-    """Print to stdout; a reader that has gone away is no error."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if command not in COMMANDS:
+        problem = f"no command `{command}`" if command else "no command given"
+        names = ", ".join(f"`{name}`" for name in COMMANDS)
+        raise UsageError(f"{problem}: the commands are {names}; `python -m host --help` says more")
+    code: int = import_module(f"host.commands.{command}").main(arguments[1:])
+    return code
 
 
 def _version() -> str:

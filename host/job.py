@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from host.errors import NnError
+    from host.nn import Limits, Serving
     from host.registry import Registry
 
 
@@ -19,6 +20,19 @@ class Preopen:
 
     host: Path
     guest: str
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What ends a run: seconds of time, bytes of guest memory, units of fuel (about one an instruction).
+
+    None is no bound.
+    """
+
+    timeout: float | None = None
+    memory_bytes: int | None = None
+    fuel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +45,9 @@ class Job:
     preopens: tuple[Preopen, ...]
     registry: Registry
     abi: str
-    guest_models: bool
-    """Whether the guest may load models from bytes: they run unsandboxed in the host's process."""
+    limits: Limits
+    bounds: Bounds
+    serving: Serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,10 @@ class GuestExit(Exception):  # noqa: N818 (an exit, not an error: raised by `pro
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+class LimitError(Exception):
+    """A bound of the operator's ended the run; the message is one line and names the option that sets it."""
 
 
 class GuestTrapError(Exception):

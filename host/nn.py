@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from host.dialects import ELEMENT_BYTES, Dialect
@@ -11,11 +11,12 @@ from host.errors import Condition, NnError
 from host.formats import recognise, sniff
 from host.handles import HandleTable
 from host.memory import U32_MASK
+from host.options import DEFAULT, DEVICES, ModelOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from host.abi import TensorType
+    from host.abi import ExecutionTarget, TensorType
     from host.backends import Backend, Graph, Port, Request
     from host.registry import Registry
 
@@ -34,6 +35,18 @@ class Limits:
     """Of an input, an output, or a tensor inside a model; an output's size has to fit a u32 in any case."""
     guest_models: bool = True
     """Whether `load` takes models at all: they run in the host's process, outside of the sandbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How models that a guest brings are run: the options of all, and the device of each target."""
+
+    options: ModelOptions = DEFAULT
+    devices: Mapping[ExecutionTarget, str] = field(default_factory=lambda: DEVICES)
+
+    def options_for(self, target: ExecutionTarget) -> ModelOptions:
+        """Return the options of a model that the guest wants on `target`."""
+        return replace(self.options, device=self.devices[target])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +69,14 @@ class _Context:
 class Session:
     """One guest's graphs and contexts; a method that raises NnError has added no handle."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each of them is what a test wants to choose
         self,
         backend: Callable[[], Backend],
         registry: Registry,
         notice: Callable[[str], None],
         limits: Limits | None = None,
         dialect: Dialect | None = None,
+        serving: Serving | None = None,
     ) -> None:
         """Make an empty session.
 
@@ -72,9 +86,11 @@ class Session:
             notice: Hears of what takes long, before it starts.
             limits: Caps; the defaults of `Limits` when None.
             dialect: What the guest's numbers mean; found out call by call when None.
+            serving: How the guest's own models are run; the defaults of `Serving` when None.
         """
         self.limits = limits or Limits()
         self.dialect = dialect or Dialect()
+        self._serving = serving or Serving()
         self._backend = backend
         self._registry = registry
         self._notice = notice
@@ -93,7 +109,9 @@ class Session:
         self._graphs.check_room()
         definite = recognise(builders, claimed, self.limits.tensor_bytes)
         self._notice(f"compiling {sum(map(len, builders))} bytes of {definite.name.lower()} from the guest")
-        return self._graphs.insert(self._backend().load(builders, definite, device))
+        return self._graphs.insert(
+            self._backend().load(builders, definite, self._serving.options_for(device))
+        )
 
     def load_by_name(self, name: bytes) -> int:
         """Return a graph handle for the model the operator registered as `name` (UTF-8)."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from host.backends.onnx_guard import NotOnnxError, external_locations
 from host.errors import Condition, NnError
+from host.options import DEFAULT, ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,11 +31,19 @@ class ModelPathError(Exception):
     """A model that cannot be registered; the message says why and what would do."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A model file at an absolute path, and how to run it."""
+
+    path: Path
+    options: ModelOptions = DEFAULT
+
+
 @dataclass(slots=True)
 class Registry:
-    """Named models (name to absolute path) and the graphs compiled from them so far."""
+    """Named models and the graphs compiled from them so far."""
 
-    models: Mapping[str, Path]
+    models: Mapping[str, NamedModel]
     _graphs: dict[str, Graph] = field(default_factory=dict)
 
     def graph(self, name: str, backend: Callable[[], Backend], notice: Callable[[str], None]) -> Graph:
@@ -45,14 +54,15 @@ class Registry:
         """
         if name in self._graphs:
             return self._graphs[name]
-        path = self.models.get(name)
-        if path is None:
+        model = self.models.get(name)
+        if model is None:
             known = ", ".join(f"`{known}`" for known in sorted(self.models)) or "none"
             raise NnError(Condition.UNKNOWN_NAME, f"no model is registered as `{name}` (registered: {known})")
+        path = model.path
         notice(f"compiling `{name}` from {path}")
         try:
             _confine(path)
-            graph = backend().load_path(path)
+            graph = backend().load_path(path, model.options)
         except NnError as error:
             reason = f"model `{name}` ({path}) does not load: {error.reason}"
             raise NnError(Condition.NAMED_MODEL_FAILED, reason) from error
@@ -65,7 +75,7 @@ def register(named: Sequence[tuple[str, Path]]) -> Registry:
     for name, count in Counter(name for name, _ in named).items():
         if count > 1:
             raise ModelPathError(f"model name `{name}` is given {count} times")
-    return Registry({name: find_model(path) for name, path in named})
+    return Registry({name: NamedModel(find_model(path)) for name, path in named})
 
 
 def find_model(path: Path) -> Path:

@@ -24,7 +24,7 @@ from host.bindings import FUNCTIONS, Bindings
 from host.dialects import Dialect
 from host.job import BadGuestError, GuestExit, GuestTrapError
 from host.memory import GuestMemory, u32
-from host.nn import Limits, Session
+from host.nn import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +52,7 @@ def run(job: Job, listener: Listener) -> int:
     linker.define_wasi()
     _define_exit(linker)
     dialect = Dialect(job.abi, listener.warn)
-    limits = Limits(guest_models=job.guest_models)
-    session = Session(cache(openvino), job.registry, listener.notice, limits, dialect)
+    session = Session(cache(openvino), job.registry, listener.notice, job.limits, dialect, job.serving)
     define_nn(linker, Bindings(session, listener.report))
     store.set_wasi(_wasi(job))
     guests.check_imports(job.guest, module, linker, store)

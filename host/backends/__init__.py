@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from host.abi import ExecutionTarget, GraphEncoding, TensorType
+    from host.abi import GraphEncoding, TensorType
+    from host.options import ModelOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,24 @@ class Graph(Protocol):
         """Return a new, independent request."""
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of the backend's; `problem` says why it cannot be used, and is None when it can."""
+
+    name: str
+    full_name: str
+    capabilities: tuple[str, ...]
+    problem: str | None
+
+
 class Backend(Protocol):
     """Something that compiles models."""
 
-    def load(self, builders: tuple[bytes, ...], encoding: GraphEncoding, target: ExecutionTarget) -> Graph:
+    def load(self, builders: tuple[bytes, ...], encoding: GraphEncoding, options: ModelOptions) -> Graph:
         """Compile a guest's bytes, already checked by `host.formats`; NnError when it cannot.
 
         The bytes are hostile: they must never reach an interface that takes them for a path.
         """
 
-    def load_path(self, path: Path) -> Graph:
+    def load_path(self, path: Path, options: ModelOptions) -> Graph:
         """Compile the model file at `path`, which the operator chose; NnError when it cannot."""

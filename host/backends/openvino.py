@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 
-from host.abi import ExecutionTarget, GraphEncoding, TensorType
+from host.abi import GraphEncoding, TensorType
 from host.backends import Dimension, Port
 from host.errors import Condition, NnError
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_DEVICES: Final = MappingProxyType({ExecutionTarget.CPU: "CPU", ExecutionTarget.GPU: "GPU"})
+    from host.options import ModelOptions
+
 _FROM_BYTES: Final = frozenset({GraphEncoding.OPENVINO, GraphEncoding.ONNX})
 _DTYPES: Final[Mapping[TensorType, np.dtype[Any]]] = MappingProxyType(
     {
@@ -37,49 +38,43 @@ _REASON_CHARACTERS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class OpenVino:
-    """A backend on one OpenVINO core.
+    """A backend on one OpenVINO core."""
 
-    `precision` is what arithmetic is done in: f32 by default, because left to itself OpenVINO picks bf16 on
-    some processors, and the answers then depend on the machine.
-    """
-
-    precision: str = "f32"
     core: Any = field(default_factory=openvino.Core)
 
     def load(
-        self, builders: tuple[bytes, ...], encoding: GraphEncoding, target: ExecutionTarget
+        self, builders: tuple[bytes, ...], encoding: GraphEncoding, options: ModelOptions
     ) -> OpenVinoGraph:
         """Compile IR (XML, weights) or ONNX from bytes."""
         if encoding not in _FROM_BYTES:
             raise NnError(
                 Condition.ENCODING_NOT_SERVED, f"no backend loads {encoding.name.lower()} from bytes"
             )
-        device = self._device(target)
+        self._check_device(options.device)
         model, weights = builders if len(builders) > 1 else (builders[0], b"")
         try:
             # `read_model` alone takes bytes for what they are; `compile_model` takes them for a path.
-            return self._compile(self.core.read_model(bytes(model), bytes(weights)), device)
+            return self._compile(self.core.read_model(bytes(model), bytes(weights)), options)
         except RuntimeError as error:
             raise NnError(Condition.NOT_A_MODEL, _reason(error)) from error
 
-    def load_path(self, path: Path) -> OpenVinoGraph:
-        """Compile the model at `path` for the CPU."""
+    def load_path(self, path: Path, options: ModelOptions) -> OpenVinoGraph:
+        """Compile the model at `path`."""
+        self._check_device(options.device)
         try:
-            return self._compile(self.core.read_model(str(path)), self._device(ExecutionTarget.CPU))
+            return self._compile(self.core.read_model(str(path)), options)
         except RuntimeError as error:
             raise NnError(Condition.NOT_A_MODEL, _reason(error)) from error
 
-    def _device(self, target: ExecutionTarget) -> str:
-        device = _DEVICES.get(target)
+    def _check_device(self, device: str) -> None:
         available = self.core.available_devices  # "CPU", "GPU", or "GPU.0" and on where there are several
-        if device is None or not any(name.split(".")[0] == device for name in available):
+        if not any(name.split(".")[0] == device for name in available):
             has = ", ".join(available)
-            raise NnError(Condition.DEVICE_NOT_AVAILABLE, f"no {target.name.lower()} here, only {has}")
-        return device
+            raise NnError(Condition.DEVICE_NOT_AVAILABLE, f"no device {device} here, only {has}")
 
-    def _compile(self, model: Any, device: str) -> OpenVinoGraph:  # noqa: ANN401 - OpenVINO is untyped
-        config = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        compiled = self.core.compile_model(model, device, config)
+    def _compile(self, model: Any, options: ModelOptions) -> OpenVinoGraph:  # noqa: ANN401 - OpenVINO is untyped
+        config = {"INFERENCE_PRECISION_HINT": options.precision, "PERFORMANCE_HINT": "LATENCY"}
+        compiled = self.core.compile_model(model, options.device, config)
         return OpenVinoGraph(
             tuple(_port(port) for port in compiled.inputs),
             tuple(_port(port) for port in compiled.outputs),

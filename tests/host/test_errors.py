@@ -10,7 +10,7 @@ import pytest
 from host.abi import ExecutionTarget, GraphEncoding, NnErrno, TensorType
 from host.errors import Condition
 from host.nn import Limits, Session
-from host.registry import Registry
+from host.registry import NamedModel, Registry
 from tests.host import models
 from tests.host.guests import CANARY, DATA, OUT, Guest, wat
 
@@ -53,7 +53,7 @@ class Scene:
 def _named_model_that_is_none(scene: Scene) -> int:
     path = scene.folder / "m.xml"
     path.write_text("<net></net>")
-    scene.guest = Guest(Session(scene.backend, Registry({"m": path}), lambda _: None))
+    scene.guest = Guest(Session(scene.backend, Registry({"m": NamedModel(path)}), lambda _: None))
     return scene.guest.load_by_name(b"m")
 
 

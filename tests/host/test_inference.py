@@ -13,7 +13,7 @@ from host.backends.openvino import OpenVinoRequest
 from host.dialects import ELEMENT_BYTES
 from host.errors import Condition
 from host.nn import Limits, Session
-from host.registry import Registry
+from host.registry import NamedModel, Registry
 from tests.host import models
 from tests.host.guests import CANARY, DATA, DIMENSIONS, OUT, TENSOR, Guest, f32
 
@@ -244,7 +244,7 @@ def test_named_model_may_hold_what_a_guest_may_not(backend: Callable[[], OpenVin
     xml, weights = models.gather_nd()
     path.write_bytes(xml)
     path.with_suffix(".bin").write_bytes(weights)
-    guest = Guest(Session(backend, Registry({"m": path}), lambda _: None))
+    guest = Guest(Session(backend, Registry({"m": NamedModel(path)}), lambda _: None))
     assert guest.load((xml, weights)) == NnErrno.UNSUPPORTED_OPERATION
     assert guest.load_by_name(b"m") == NnErrno.SUCCESS, guest.reports
 
@@ -262,7 +262,7 @@ def test_named_models_are_compiled_once_and_late(
     path = tmp_path / "double.xml"
     path.write_bytes(pair[0])
     notices: list[str] = []
-    guest = Guest(Session(backend, Registry({"dbl": path}), notices.append))
+    guest = Guest(Session(backend, Registry({"dbl": NamedModel(path)}), notices.append))
     assert not notices
     assert guest.load_by_name(b"dbl") == NnErrno.SUCCESS
     first = guest.u32()

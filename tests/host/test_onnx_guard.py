@@ -12,7 +12,7 @@ from host.backends import onnx_guard
 from host.backends.onnx_guard import NotOnnxError, check_onnx, external_locations, is_onnx
 from host.errors import Condition, NnError
 from host.nn import Session
-from host.registry import Registry
+from host.registry import NamedModel, Registry
 from tests.host.guests import Guest
 from tests.host.models import external, field, onnx, tensor, varint
 
@@ -221,5 +221,5 @@ def test_named_onnx_may_keep_data_in_its_own_folder_only(
     folder.mkdir()
     (folder / location).write_bytes(bytes(8))
     (folder / "m.onnx").write_bytes(onnx(external("c", location)))
-    guest = Guest(Session(backend, Registry({"m": folder / "m.onnx"}), lambda _: None))
+    guest = Guest(Session(backend, Registry({"m": NamedModel(folder / "m.onnx")}), lambda _: None))
     assert guest.load_by_name(b"m") == errno, guest.reports

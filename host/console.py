@@ -1,0 +1,59 @@
+"""What the commands of the host print with, and how they refuse bad usage; no command in it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import suppress
+from typing import Final
+
+EXIT_TRAP: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_LIMIT: Final = 124
+"""A limit of the operator's ended the run, be it time, fuel or memory; the number is that of `timeout`."""
+EXIT_INTERRUPTED: Final = 130
+
+_LINE_CHARACTERS: Final = 2000
+
+
+class UsageError(Exception):
+    """Bad usage or bad input; the message is one line."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a problem is a UsageError and help does not fail on a closed pipe."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]  # typeshed: NoReturn, and so it is
+        """Raise UsageError."""
+        raise UsageError(f"{message}; `{self.prog} --help` says more")
+
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - argparse's signature
+        """Print the help to stdout."""
+        write(self.format_help())
+
+
+def say(kind: str, text: str) -> None:
+    """Print one line to stderr, safe to show on a terminal whatever the guest put into it."""
+    if sys.stderr is None:  # closed by whoever started us; `print` would turn to stdout
+        return
+    with suppress(OSError):
+        print(f"{kind}: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return `text` as one line without control characters, cut where it gets too long for a line."""
+    shown = text if len(text) <= _LINE_CHARACTERS else f"{text[:_LINE_CHARACTERS]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def write(text: str) -> None:
+    """Print to stdout; a reader that has gone away is no error."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
