@@ -198,6 +198,34 @@ GRAPH_BUILDER_ARRAY: Final = Struct("<II")
 """`graph_builder_array` in guest memory: size 8, align 4."""
 
 
+CDEF: Final = """
+typedef struct {
+  uint32_t ptr;
+  uint32_t len;
+} guest_tensor_dimensions;
+typedef struct {
+  uint32_t ptr;
+  uint32_t len;
+} guest_tensor_data;
+typedef struct {
+  uint32_t dimensions_ptr;
+  uint32_t dimensions_len;
+  uint8_t type;
+  uint8_t _padding0[3];
+  uint32_t data_ptr;
+  uint32_t data_len;
+} guest_tensor;
+typedef struct {
+  uint32_t ptr;
+  uint32_t len;
+} guest_graph_builder;
+typedef struct {
+  uint32_t ptr;
+  uint32_t len;
+} guest_graph_builder_array;
+"""
+"""The structures as C declarations, each as `guest_` and its name, for a library that reads memory by them."""
+
 MODULE: Final = "wasi_ephemeral_nn"
 """The wasm module every function is imported from."""
 

@@ -32,6 +32,18 @@ _CODES: Final = {
 NO_EPOCHS: Final[Mapping[str, model.Document]] = MappingProxyType({})
 _CLASS: Final = model.Enum | model.Flags | model.Record | model.List | model.Variant
 """What becomes a class."""
+_C_TYPES: Final = {
+    **dict(
+        zip(
+            "BHIQbhiq",
+            ("uint8_t", "uint16_t", "uint32_t", "uint64_t", "int8_t", "int16_t", "int32_t", "int64_t"),
+            strict=True,
+        )
+    ),
+    "f": "float",
+    "d": "double",
+}
+"""What each `struct` code is in C; a code that is none of them stands for bytes."""
 _ROLE_SUFFIXES: Final = {"pointer": "_ptr", "length": "_len"}
 
 
@@ -64,6 +76,7 @@ class PyStruct:
     constant: str
     format: str
     fields: tuple[str, ...]
+    declaration: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +164,7 @@ class _Builder:
         self.problems: list[Diagnostic] = []
         self.layouts = Layouts(document)
         self.names = naming.Scope("the Python module", self.problems)
-        for taken in ("EPOCHS", "FUNCTIONS", "MODULE"):
+        for taken in ("CDEF", "EPOCHS", "FUNCTIONS", "MODULE"):
             self.names.local(taken)
 
     def view(self, epochs: tuple[PyEpoch, ...]) -> PyView:
@@ -206,7 +219,24 @@ class _Builder:
         layout = self.layouts.of(definition.type)
         format_, fields = self.packed(definition.type)
         comment = f"`{definition.name}` in guest memory: size {layout.size}, align {layout.align}."
-        return PyStruct(docstring(definition.docs, 4), comment, name, constant, format_, fields)
+        declaration = (*self._members(definition.type, fields), f"}} guest_{constant.lower()};")
+        return PyStruct(docstring(definition.docs, 4), comment, name, constant, format_, fields, declaration)
+
+    def _members(self, type_: model.Type, names: tuple[str, ...]) -> Iterator[str]:
+        """Yield the lines of a C structure up to its brace; every byte of padding is a member."""
+        layout, end, gaps = self.layouts.of(type_), 0, 0
+        yield "typedef struct {"
+        for name, (_, code, offset, size) in zip(names, self._parts(type_), strict=True):
+            if offset > end:
+                yield f"  uint8_t _padding{gaps}[{offset - end}];"
+                gaps += 1
+            member = name
+            while member in naming.C_KEYWORDS or (member != name and member in names):
+                member += "_"
+            yield f"  {_C_TYPES[code]} {member};" if code in _C_TYPES else f"  uint8_t {member}[{size}];"
+            end = offset + size
+        if layout.size > end:
+            yield f"  uint8_t _padding{gaps}[{layout.size - end}];"
 
     def packed(self, type_: model.Type) -> tuple[str, tuple[str, ...]]:
         """Return a type's `struct` format and the names of what it unpacks to."""

@@ -13,6 +13,7 @@ from collections import Counter
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+import cffi
 import pytest
 import wasmtime
 
@@ -303,6 +304,32 @@ def test_the_python_module_runs_and_its_structs_have_the_dumps_sizes(name: str) 
     assert structs == [type_["size"] for type_ in kinds if type_["kind"] in in_memory]
     functions = [(f.module, f.name, tuple(p.type for p in f.params), f.results) for f in module.FUNCTIONS]
     assert sorted(functions) == corpus.signatures(name)
+
+
+@pytest.mark.parametrize("name", corpus.NAMES)
+def test_the_python_modules_declarations_lay_out_as_its_structs(name: str) -> None:
+    """By cffi, which lays C structures out by itself."""
+    module = types.ModuleType(f"corpus_{name}")
+    exec(compile(corpus.text(name, "python"), f"{name}.py", "exec"), module.__dict__)  # noqa: S102 (our own output)
+    ffi = cffi.FFI()
+    ffi.cdef(module.CDEF)
+    structs = {name: value for name, value in vars(module).items() if isinstance(value, Struct)}
+    assert {f"guest_{constant.lower()}" for constant in structs} == set(ffi.list_types()[0])
+    for constant, struct in structs.items():
+        declared = ffi.typeof(f"guest_{constant.lower()}")
+        assert ffi.sizeof(declared) == struct.size
+        offsets = [field.offset for member, field in declared.fields if not member.startswith("_padding")]
+        assert offsets == _offsets(struct.format)
+
+
+def _offsets(format_: str) -> list[int]:
+    """Return where each field of a `struct` format starts."""
+    starts, at = [], 0
+    for code in re.findall(r"\d*[a-zA-Z]", format_):
+        if not code.endswith("x"):
+            starts.append(at)
+        at += Struct(f"<{code}").size
+    return starts
 
 
 @pytest.mark.parametrize("name", corpus.NAMES)
