@@ -317,7 +317,7 @@ def test_the_python_modules_declarations_lay_out_as_its_structs(name: str) -> No
     assert {f"guest_{constant.lower()}" for constant in structs} == set(ffi.list_types()[0])
     for constant, struct in structs.items():
         declared = ffi.typeof(f"guest_{constant.lower()}")
-        assert ffi.sizeof(declared) == struct.size
+        assert ffi.sizeof(f"guest_{constant.lower()}") == struct.size
         offsets = [field.offset for member, field in declared.fields if not member.startswith("_padding")]
         assert offsets == _offsets(struct.format)
 
