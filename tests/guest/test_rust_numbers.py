@@ -1,0 +1,243 @@
+"""`image` and `math` of the crate give what is specified, to the bit, scalar and with SIMD, on wasm."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from wasmtime import Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
+
+from tests.guest import numbers_reference as reference
+from tests.guest.rust_tools import SIMD, guest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import DTypeLike, NDArray
+
+    Filter = Callable[[NDArray, int, int], NDArray]  # type: ignore[type-arg]  # u8 or f32
+
+# (height, width) before and after: one pixel, odd, equal, thin, wide.
+SIZES = [
+    ((1, 1), (1, 1)),
+    ((1, 1), (3, 5)),
+    ((5, 7), (1, 1)),
+    ((7, 5), (7, 5)),
+    ((13, 17), (5, 31)),
+    ((31, 29), (64, 7)),
+    ((2, 4096), (3, 224)),
+    ((3, 224), (2, 4096)),
+    ((480, 640), (224, 224)),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The guest that computes, compiled with and without SIMD."""
+
+    engine: Engine
+    modules: tuple[Module, ...]
+
+    def __call__(
+        self,
+        dtype: DTypeLike,
+        data: NDArray,  # type: ignore[type-arg]  # any type
+        *words: object,
+    ) -> NDArray:  # type: ignore[type-arg]  # any type
+        """Return what a function gives; the same with SIMD, to the bit."""
+        scalar, simd = (self._run(module, words, data.tobytes()) for module in self.modules)
+        assert scalar == simd
+        return np.frombuffer(scalar, dtype)
+
+    def _run(self, module: Module, words: tuple[object, ...], stdin: bytes) -> bytes:
+        with tempfile.TemporaryDirectory() as scratch:
+            files = {name: Path(scratch, name) for name in ("stdin", "stdout", "stderr")}
+            files["stdin"].write_bytes(stdin)
+            wasi = WasiConfig()
+            wasi.argv = ["numbers", *map(str, words)]
+            wasi.stdin_file, wasi.stdout_file = str(files["stdin"]), str(files["stdout"])
+            wasi.stderr_file = str(files["stderr"])
+            linker, store = Linker(self.engine), Store(self.engine)
+            linker.define_wasi()
+            store.set_wasi(wasi)
+            start = linker.instantiate(store, module).exports(store)["_start"]
+            assert isinstance(start, Func)
+            code = 0
+            try:
+                start(store)
+            except ExitTrap as ended:
+                code = ended.code
+            del store, start, wasi  # closes the files
+            assert code == 0, files["stderr"].read_text(encoding="utf-8")
+            return files["stdout"].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def compute() -> Numbers:
+    """Return what computes."""
+    engine = Engine()
+    guests = (guest("numbers", flags) for flags in ("", SIMD))
+    return Numbers(engine, tuple(Module.from_file(engine, str(path)) for path in guests))
+
+
+def picture(height: int, width: int, channels: int, dtype: str = "u1") -> NDArray:  # type: ignore[type-arg]
+    random = np.random.default_rng([height, width, channels])
+    if dtype == "u1":
+        return random.integers(0, 256, (height, width, channels), np.uint8)
+    return (random.standard_normal((height, width, channels)) * 100).astype(np.float32)
+
+
+@pytest.mark.parametrize(("before", "after"), SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "area"])
+def test_resizing_is_as_specified(
+    compute: Numbers, name: str, dtype: str, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    """For f32 the area's sums may differ in the last bit of f64, hence rarely in the last of the result."""
+    for channels in (1, 3, 5):
+        image = picture(*before, channels, dtype)
+        function = f"image_{name}" + ("_f32" if dtype == "f4" else "")
+        found = compute(dtype, image, function, *before[::-1], channels, *after[::-1])
+        expected = getattr(reference, name)(image, *after).ravel()
+        if (name, dtype) == ("area", "f4"):
+            np.testing.assert_allclose(found, expected, rtol=2e-7, atol=1e-12)
+        else:
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("filter_", [reference.nearest, reference.bilinear, reference.area])
+def test_the_reference_shrinks_and_grows_as_the_textbook_says(filter_: Filter) -> None:
+    """A picture of its own size stays; a doubled one has what the definition of each filter gives."""
+    ramp = np.array([0, 100, 200, 40], np.float32)[None, :, None]
+    np.testing.assert_array_equal(filter_(ramp, 1, 4), ramp)
+    doubled = {
+        "nearest": [0, 0, 100, 100, 200, 200, 40, 40],
+        "bilinear": [0, 25, 75, 125, 175, 160, 80, 40],
+        "area": [0, 0, 100, 100, 200, 200, 40, 40],
+    }
+    halved = {"nearest": [100, 40], "bilinear": [50, 120], "area": [50, 120]}
+    np.testing.assert_array_equal(filter_(ramp, 1, 8).ravel(), doubled[filter_.__name__])
+    np.testing.assert_array_equal(filter_(ramp, 1, 2).ravel(), halved[filter_.__name__])
+
+
+def test_the_area_of_parts_of_pixels_is_exact(compute: Numbers) -> None:
+    """3 inputs to 2: each output covers one and a half."""
+    row = np.array([[[10], [40], [100]]], np.uint8)
+    np.testing.assert_array_equal(compute("u1", row, "image_area", 3, 1, 1, 2, 1), [20, 80])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_crop_is_a_slice(compute: Numbers, channels: int) -> None:
+    image = picture(11, 13, channels)
+    found = compute("u1", image, "image_crop", 13, 11, channels, 5, 4, 6, 7)
+    np.testing.assert_array_equal(found, image[7:11, 6:11].ravel())
+
+
+def test_views_with_rows_apart_are_resized_as_whole_ones(compute: Numbers) -> None:
+    image = picture(20, 30, 3)
+    found = compute("u1", image, "image_inset", 30, 20, 3, 15, 17)
+    expected = np.zeros((17, 15, 3), np.uint8)
+    expected[1:-1, 1:-1] = reference.bilinear(image[1:-1, 1:-1], 15, 13)
+    np.testing.assert_array_equal(found, expected.ravel())
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(1, 1, 1), (5, 7, 3), (2, 4096, 4), (3, 2, 7)])
+def test_layouts_are_numpy_s_transpositions(compute: Numbers, height: int, width: int, channels: int) -> None:
+    image = picture(height, width, channels)
+    size = (width, height, channels, width, height)
+    planes = np.moveaxis(image, 2, 0)
+    np.testing.assert_array_equal(compute("u1", image, "image_hwc_to_chw", *size), planes.ravel())
+    back = compute("u1", np.ascontiguousarray(planes), "image_chw_to_hwc", *size)
+    np.testing.assert_array_equal(back, image.ravel())
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_are_swapped_and_made_grey(compute: Numbers, channels: int) -> None:
+    image = picture(511, 513, channels)  # so many that some greys are halves
+    size = (513, 511, channels, 513, 511)
+    swapped = image.copy()
+    swapped[:, :, :3] = image[:, :, 2::-1]
+    np.testing.assert_array_equal(compute("u1", image, "image_swap_rgb_bgr", *size), swapped.ravel())
+    found = compute("u1", image, "image_grey", *size)
+    np.testing.assert_array_equal(found, reference.grey(image).ravel())
+    np.testing.assert_allclose(found, (image[:, :, :3] @ [0.299, 0.587, 0.114]).ravel(), atol=0.51)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_normalising_is_one_subtraction_and_one_division(compute: Numbers, channels: int) -> None:
+    image = picture(33, 65, channels)
+    mean = [np.float32(103.53), np.float32(116.28), np.float32(123.675), np.float32(-7)][:channels]
+    std = [np.float32(57.375), np.float32(1), np.float32(58.395), np.float32(0.1)][:channels]
+    words = (65, 33, channels, 65, 33, *mean, *std)
+    expected = (image.astype(np.float32) - np.array(mean)) / np.array(std)
+    found = compute("f4", image, "image_normalise_hwc", *words)
+    np.testing.assert_array_equal(found, expected.ravel())
+    found = compute("f4", image, "image_normalise_chw", *words)
+    np.testing.assert_array_equal(found, np.moveaxis(expected, 2, 0).ravel())
+    found = compute("f2", image, "image_normalise_hwc_f16", *words)
+    np.testing.assert_array_equal(found, expected.astype(np.float16).ravel())
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 1000, 4096])
+@pytest.mark.parametrize("scale", [0.01, 5.0, 1e4])
+def test_softmax_and_sigmoid_are_as_specified_and_right(compute: Numbers, n: int, scale: float) -> None:
+    values = (np.random.default_rng(n).standard_normal(n) * scale).astype(np.float32)
+    wide = values.astype(np.float64)
+    found = compute("f4", values, "math_softmax")
+    np.testing.assert_array_equal(found, reference.softmax(values))
+    powers = np.exp(wide - wide.max())
+    # The difference from the maximum is rounded to f32, and with it the power at 1e4.
+    np.testing.assert_allclose(found, powers / powers.sum(), rtol=1e-5, atol=1e-37)
+    found = compute("f4", values, "math_sigmoid")
+    np.testing.assert_array_equal(found, reference.sigmoid(values))
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(found, 1 / (1 + np.exp(-wide)), rtol=6.1e-8, atol=1e-44)
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 9), (1000, 5), (1000, 1000), (4096, 100)])
+def test_top_k_is_numpy_s_stable_sort(compute: Numbers, n: int, k: int) -> None:
+    """Few distinct values make many ties; the sort also puts NaN last."""
+    random = np.random.default_rng(n)
+    scores = random.integers(-9, 9, n).astype(np.float32)
+    scores[random.random(n) < 0.1] = np.nan
+    found = compute("<u4", scores, "math_top_k", k)
+    np.testing.assert_array_equal(found, np.argsort(-scores, kind="stable")[:k])
+
+
+@pytest.mark.parametrize(("min_score", "max_iou", "most"), [(0.0, 0.5, 300), (0.5, 0.3, 300), (0.2, 0.9, 20)])
+def test_suppression_is_greedy(compute: Numbers, min_score: float, max_iou: float, most: int) -> None:
+    random = np.random.default_rng(most)
+    centres, sizes = random.random((300, 2)) * 10, random.random((300, 2)) * 3
+    corners = np.concatenate([centres - sizes, centres + sizes], axis=1)
+    corners[::7] = corners[::7][:, [2, 1, 0, 3]]  # corners the other way round
+    boxes = corners.astype(np.float32)
+    scores = (random.integers(0, 50, 300) / 50).astype(np.float32)
+    data = np.concatenate([boxes.ravel(), scores])
+    found = compute("<u4", data, "math_nms", min_score, max_iou, most)
+    assert found.tolist() == reference.nms(boxes, scores, min_score, max_iou, most)
+
+
+def test_every_half_widens_and_every_kind_of_float_rounds_as_in_numpy(compute: Numbers) -> None:
+    halves = np.arange(1 << 16).astype(np.uint16).view(np.float16)
+    np.testing.assert_array_equal(compute("f4", halves, "math_f16_to_f32"), halves.astype(np.float32))
+    # Each upper half of a float's bits, with lower ones at and beside the midpoints.
+    lower = np.array([0, 1, 0xFFF, 0x1000, 0x1001, 0x1FFF, 0xFFFF], np.uint32)
+    floats = ((np.arange(1 << 16, dtype=np.uint32) << 16)[:, None] | lower).ravel().view(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = floats.astype(np.float16)
+    found = compute("f2", floats, "math_f32_to_f16")
+    np.testing.assert_array_equal(found, expected)
+    numbers = ~np.isnan(expected)
+    np.testing.assert_array_equal(found.view(np.uint16)[numbers], expected.view(np.uint16)[numbers])
+
+
+@pytest.mark.parametrize(("dtype", "zero"), [("u1", 128), ("i1", -3), ("u1", 0), ("u1", -(2**31))])
+def test_dequantising_is_exact_for_8_bits(compute: Numbers, dtype: str, zero: int) -> None:
+    values = np.arange(256, dtype=np.uint8).view(dtype)
+    scale = np.float32(0.0078125 * 3)
+    found = compute("f4", values, f"math_dequantise_{'u8' if dtype == 'u1' else 'i8'}", scale, zero)
+    np.testing.assert_array_equal(found, scale * (values.astype(np.int64) - zero).astype(np.float32))
