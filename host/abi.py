@@ -424,6 +424,7 @@ EPOCHS: Final = {
         },
         {
             "load": "i32 i32 i32 i32",
+            "load_by_name": "i32 i32 i32",
             "init_execution_context": "i32 i32",
             "set_input": "i32 i32 i32",
             "compute": "i32",

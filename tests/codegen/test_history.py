@@ -96,7 +96,7 @@ PARAMS = {
     "wit": SIX,
     "wasmedge": SIX | CONFIG | UNLOAD | FINALIZE | SINGLE,
     "wamr": SIX | CONFIG,
-    "wamr-legacy": FIVE | {"load": 4, "get_output": 4},
+    "wamr-legacy": SIX | {"load": 4, "get_output": 4},
     "config": CONFIG,
     "unload": UNLOAD,
     "finalize": FINALIZE,

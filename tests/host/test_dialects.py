@@ -11,8 +11,9 @@ from host import abi
 from host.abi import ExecutionTarget, GraphEncoding, NnErrno, TensorType
 from host.dialects import AUTO, CHOICES, ELEMENT_BYTES, Dialect
 from host.errors import Condition, NnError
+from host.formats import BUILDERS
+from host.models.registry import Registry
 from host.nn import Session
-from host.registry import Registry
 from tests.host import models
 from tests.host.guests import Guest, f32
 
@@ -27,6 +28,7 @@ MODELS = {"f16": ("float16", "e"), "f32": ("float32", "f"), "f64": ("float64", "
 TYPES = [(e, name, number) for e in EPOCHS for name, number in EPOCHS[e].values["tensor_type"].items()]
 ENCODINGS = [(e, name, number) for e in EPOCHS for name, number in EPOCHS[e].values["graph_encoding"].items()]
 ONNX = models.onnx(models.tensor("c", f32(10, 20)))
+SERVED = {format_.value for format_ in BUILDERS}
 OURS = {encoding.name.lower() for encoding in GraphEncoding}
 
 
@@ -103,6 +105,10 @@ def test_encoding_of_each_epoch(speak: Speaker, epoch: str, name: str, number: i
         assert guest.load(builders, number) == NnErrno.SUCCESS, guest.reports
         is_today = abi.EPOCHS["current"].values["graph_encoding"].get(name) == number
         assert len(speak.warnings) == (is_auto and not is_today)
+    elif name in SERVED:
+        assert guest.load((b"bytes of its own",), number) != NnErrno.SUCCESS
+        assert guest.condition is Condition.NOT_A_MODEL
+        assert name in guest.reports[-1][1].reason or is_auto
     elif not is_auto:
         assert guest.load((b"bytes of its own",), number) == _errno(epoch)
         assert guest.condition is Condition.ENCODING_NOT_SERVED
@@ -185,12 +191,83 @@ def test_bytes_that_do_not_fit_give_a_hint(
         guest.call("grow")
     assert guest.set_input(context, bytes(size), (1, 3, 224, 224), number) == NnErrno.INVALID_ARGUMENT
     assert says in guest.reports[-1][1].reason
+
+
+def test_mismatch_is_told_unasked_and_once(speak: Speaker) -> None:
+    guest = speak("current")
+    context = guest.context(models.double([-1], "uint8"))
+    for size in (3, 3, 5):
+        assert guest.set_input(context, bytes(size), (size,), 2) == NnErrno.INVALID_ARGUMENT
+    (hint,) = speak.warnings
+    assert hint.startswith("hint: type 2 = f64 needs 24 bytes for [3], got 3")
+    assert "`--abi 2022`" in hint
+
+
+@pytest.mark.parametrize("numbers", [(9, 0, 0), (0, 9, 0), (0, 0, 9)])
+def test_number_of_nothing_is_told_unasked_and_once(
+    speak: Speaker, numbers: tuple[int, int, int], pair: models.IR
+) -> None:
+    guest = speak(AUTO)
+    encoding, target, kind = numbers
+    for _ in range(2):
+        if guest.load(pair, encoding, target) == NnErrno.SUCCESS:
+            assert guest.set_input(guest.context_of(guest.u32()), b"", (1,), kind)
+    (hint,) = (warning for warning in speak.warnings if " 9 is none of " in warning)
+    assert hint.startswith("hint: ")
+
+
+def test_guest_cannot_fill_the_screen_with_ever_new_numbers(speak: Speaker, pair: models.IR) -> None:
+    guest = speak(AUTO)
+    for encoding in range(1000, 1100):
+        assert guest.load(pair, encoding) == NnErrno.INVALID_ENCODING
+    assert 1 < len(speak.warnings) < 50
+
+
+def test_call_that_is_wrong_in_another_way_gives_no_hint(speak: Speaker, pair: models.IR) -> None:
+    guest = speak(AUTO)
+    context = guest.context(pair)
+    assert guest.set_input(context, bytes(8), (2, 1)) == NnErrno.INVALID_ARGUMENT
+    assert guest.set_input(context, bytes(8), (1, 2), TensorType.I32) == NnErrno.INVALID_ARGUMENT
     assert not speak.warnings
 
 
-def test_legacy_dialect_is_not_one_to_choose() -> None:
-    """Its functions have other parameters, so other numbers alone would not do."""
-    assert "wamr-legacy" not in CHOICES
+def test_encoding_that_only_2021_had_brings_its_errnos(speak: Speaker) -> None:
+    """ONNX was 2 in 2021 and never again; `busy` is 3 to that guest, which is another error today."""
+    guest = speak(AUTO)
+    number = EPOCHS["2021-12"].values["graph_encoding"]["onnx"]
+    assert guest.load((ONNX,), number) == NnErrno.SUCCESS, guest.reports
+    (warning,) = speak.warnings
+    assert "2021-12" in warning
+    assert "errors too" in warning
+    dialect = guest.session.dialect
+    assert dialect.nn_errno(NnErrno.BUSY) == EPOCHS["2021-12"].values["nn_errno"]["busy"]
+    assert dialect.nn_errno(NnErrno.NOT_FOUND) == NnErrno.INVALID_ARGUMENT
+
+
+def test_encoding_of_two_dialects_proves_no_table_of_errors(speak: Speaker) -> None:
+    """`autodetect` is 6 in two dialects, one with today's errors and one without."""
+    guest = speak(AUTO)
+    number = EPOCHS["wit"].values["graph_encoding"]["autodetect"]
+    assert guest.load((ONNX,), number) == NnErrno.SUCCESS, guest.reports
+    assert "errors too" not in speak.warnings[0]
+    assert [guest.session.dialect.nn_errno(errno) for errno in NnErrno] == list(NnErrno)
+
+
+def test_tensor_type_proves_no_table_of_errors(speak: Speaker) -> None:
+    """`u8` was 2 in epochs with three tables of errors: which one the guest has cannot be known."""
+    guest = speak(AUTO)
+    context = guest.context(models.double([3], "uint8"))
+    assert guest.set_input(context, bytes(3), (3,), 2) == NnErrno.SUCCESS
+    assert "errors too" not in speak.warnings[0]
+    assert [guest.session.dialect.nn_errno(errno) for errno in NnErrno] == list(NnErrno)
+
+
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice != AUTO])
+def test_errnos_of_a_chosen_dialect_stay(speak: Speaker, choice: str) -> None:
+    guest = speak(choice)
+    before = [guest.session.dialect.nn_errno(errno) for errno in NnErrno]
+    guest.load((ONNX,), EPOCHS["2021-12"].values["graph_encoding"]["onnx"])
+    assert [guest.session.dialect.nn_errno(errno) for errno in NnErrno] == before
 
 
 def test_number_of_no_type_names_those_there_are() -> None:
