@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from host.abi import GraphEncoding, TensorType
-    from host.options import ModelOptions
+    from host.abi import TensorType
+    from host.formats import Format
+    from host.models.options import ModelOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,23 @@ class Port:
 class Request(Protocol):
     """One inference at a time, with input tensors of its own."""
 
-    def set_input(self, index: int, dimensions: tuple[int, ...], data: bytes) -> None:
-        """Copy `data` in as input `index`; the caller has checked index, dimensions, type and length."""
+    def set_input(self, index: int, dimensions: tuple[int, ...], data: bytes | memoryview) -> None:
+        """Copy `data` in as input `index`; the caller has checked index, dimensions, type and length.
+
+        `data` may be the guest's own memory: it is not touched after the call.
+        """
 
     def infer(self) -> None:
         """Run the inference on the inputs set; NnError when the backend cannot."""
 
-    def output_size(self, index: int) -> int:
-        """Return how many bytes `output` has; copies none of them."""
+    def output(self, index: int) -> memoryview:
+        """Return output `index` of the last inference, in the model's own layout.
 
-    def output(self, index: int) -> bytes:
-        """Return a copy of output `index` of the last inference, in the model's own layout."""
+        It is the request's own memory, gone or changed with the next inference.
+        """
+
+    def input(self, index: int) -> memoryview:
+        """Return where input `index` was last copied to: the request's own memory until it is set again."""
 
 
 class Graph(Protocol):
@@ -66,7 +73,7 @@ class Graph(Protocol):
 
     @property
     def inputs(self) -> tuple[Port, ...]:
-        """The inputs, by index."""
+        """The inputs, by index, in the layout in which a guest gives them."""
 
     @property
     def outputs(self) -> tuple[Port, ...]:
@@ -86,10 +93,27 @@ class Device:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a model takes and gives, by index; a port without a name has the name `""`."""
+
+    inputs: tuple[Port, ...]
+    input_names: tuple[str, ...]
+    outputs: tuple[Port, ...]
+    output_names: tuple[str, ...]
+
+
+class Describer(Protocol):
+    """A backend that can tell of a model without compiling it."""
+
+    def describe(self, path: Path) -> Description:
+        """Return what the model at `path`, which the operator chose, takes and gives; NnError if not."""
+
+
 class Backend(Protocol):
     """Something that compiles models."""
 
-    def load(self, builders: tuple[bytes, ...], encoding: GraphEncoding, options: ModelOptions) -> Graph:
+    def load(self, builders: tuple[bytes, ...], format_: Format, options: ModelOptions) -> Graph:
         """Compile a guest's bytes, already checked by `host.formats`; NnError when it cannot.
 
         The bytes are hostile: they must never reach an interface that takes them for a path.
@@ -97,3 +121,6 @@ class Backend(Protocol):
 
     def load_path(self, path: Path, options: ModelOptions) -> Graph:
         """Compile the model file at `path`, which the operator chose; NnError when it cannot."""
+
+    def devices(self) -> tuple[Device, ...]:
+        """Return the devices there are, and those of the usual kinds that are not there, with the reason."""

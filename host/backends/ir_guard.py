@@ -115,6 +115,7 @@ class _Walk:
             raise NnError(
                 Condition.ABSURD_SIZE,
                 f"the model has a tensor of {size} bytes; {self.tensor_bytes} is the most",
+                "tensor_bytes",
             )
 
     def _check_weights(self, offset: str, size: str) -> None:

@@ -8,26 +8,45 @@ that a model is safe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from itertools import count
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from host.backends.unsafe_ops import check_op
+from host.backends.protobuf import (
+    BYTES,
+    MOST_FIELDS,
+    VARINT,
+    MalformedError,
+    Schema,
+    TooManyFieldsError,
+    fields,
+    packed,
+    text,
+    walk,
+)
+from host.backends.unsafe_ops import check_op, check_size
 from host.errors import Condition, NnError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_FIELDS: Final = 1_000_000
-"""How many fields a guest's model may have: a walk of that many takes two seconds."""
-
-MOST_DEPTH: Final = 200
-"""How many messages may be inside each other: protobuf itself follows 100."""
-
 # Message -> {field number: message in that field}: every way from a model to a tensor in ONNX's onnx.proto,
 # and from a graph to the shapes of what goes in and out.
-_CHILDREN: Final[dict[str, dict[int, str]]] = {
-    "Model": {7: "Graph", 20: "TrainingInfo", 25: "Function"},
+# Of a model also the wire types of what else is in it: bytes that read as two formats disagree there.
+_SCHEMA: Final[Schema] = {
+    "Model": {
+        1: VARINT,
+        2: BYTES,
+        3: BYTES,
+        4: BYTES,
+        5: VARINT,
+        6: BYTES,
+        7: "Graph",
+        8: BYTES,
+        14: BYTES,
+        20: "TrainingInfo",
+        25: "Function",
+    },
     "TrainingInfo": {1: "Graph", 2: "Graph"},
     "Graph": {1: "Node", 5: "Tensor", 11: "Value", 12: "Value", 13: "Value", 15: "SparseTensor"},
     "Function": {7: "Node", 11: "Attribute", 12: "Value"},
@@ -45,43 +64,38 @@ _MODEL_IR_VERSION, _MODEL_GRAPH = 1, 7
 _NODE_OP_TYPE = 4
 _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
-_VARINT, _BYTES = 0, 2
-_FIXED: Final = {1: 8, 5: 4}
-_VARINT_MAX_BYTES, _KEY_MAX = 10, 0xFFFF_FFFF
-_VARINT_MORE: Final = 0x80
 _NEGATIVE: Final = 1 << 63
 
-_Field: TypeAlias = tuple[int, int, "int | memoryview"]
+_FIRST_MARKUP: Final = re.compile(rb"[^<\0]*(?:(<net)|(<[!?]))", re.IGNORECASE)
+_XML_ROOT: Final = re.compile(rb"<net", re.IGNORECASE)
 
 
 class NotOnnxError(Exception):
     """The bytes are not a protobuf that an ONNX writer could have made."""
 
 
-class _TooManyFieldsError(Exception):
-    """More fields than the walk was to see."""
-
-
-@dataclass(slots=True)
-class _Message:
-    """A message that is being walked; `elements` is the product of the dimensions seen in it so far."""
-
-    kind: str
-    fields: Iterator[_Field]
-    elements: int = 1
-
-
 def is_onnx(data: bytes) -> bool:
     """Return whether `data` begins as an ONNX model, with an IR version and a graph; no more is read."""
-    wanted = {(_MODEL_IR_VERSION, _VARINT), (_MODEL_GRAPH, _BYTES)}
+    wanted = {(_MODEL_IR_VERSION, VARINT), (_MODEL_GRAPH, BYTES)}
     try:
-        for number, wire, _ in _fields(memoryview(data), iter(range(MOST_FIELDS))):
+        for number, wire, _ in fields(memoryview(data), iter(range(MOST_FIELDS))):
             wanted.discard((number, wire))
             if not wanted:
                 return True
-    except (NotOnnxError, _TooManyFieldsError):
+    except (MalformedError, TooManyFieldsError):
         pass
     return False
+
+
+def _reads_as_xml(data: bytes) -> bool:
+    """Return whether an XML parser that is as lenient as OpenVINO's may find an IR in these bytes.
+
+    OpenVINO asks its IR reader first, and that skips whatever text stands before the root element, wherever
+    it is: an ONNX model whose producer is called `<net ...>...</net>` would run as that IR, unchecked. Text
+    ends at a NUL.
+    """
+    found = _FIRST_MARKUP.match(data)
+    return found is not None and (found[1] is not None or _XML_ROOT.search(data, found.end()) is not None)
 
 
 def check_onnx(model: bytes, tensor_bytes: int) -> None:
@@ -94,26 +108,24 @@ def check_onnx(model: bytes, tensor_bytes: int) -> None:
     Raises:
         NnError: NOT_A_MODEL, MODEL_REFERS_TO_FILES, MODEL_UNSAFE or ABSURD_SIZE.
     """
+    if _reads_as_xml(model):
+        raise NnError(Condition.NOT_A_MODEL, "the ONNX model could also be read as an OpenVINO IR")
     budget = iter(range(MOST_FIELDS))
     try:
-        for message, number, value in _walk(model, budget):
+        for message, number, value in walk(model, "Model", _SCHEMA, budget):
             for location in _locations(message.kind, number, value, budget):
                 raise NnError(
                     Condition.MODEL_REFERS_TO_FILES,
                     f"the ONNX model keeps tensors in {location!r}: a guest's model must hold all its data",
                 )
             if message.kind == "Node" and number == _NODE_OP_TYPE and isinstance(value, memoryview):
-                check_op(bytes(value).decode(errors="replace"))
+                check_op(text(value))
             for length in _lengths(message.kind, number, value, budget):
                 message.elements *= max(length, 1)
-                if message.elements > tensor_bytes:
-                    raise NnError(
-                        Condition.ABSURD_SIZE,
-                        f"the model has a tensor of {message.elements} elements; {tensor_bytes} is the most",
-                    )
-    except NotOnnxError as error:
+                check_size(message.elements, tensor_bytes)
+    except MalformedError as error:
         raise NnError(Condition.NOT_A_MODEL, f"malformed ONNX model: {error}") from None
-    except _TooManyFieldsError:
+    except TooManyFieldsError:
         reason = f"the ONNX model has more than {MOST_FIELDS} fields"
         raise NnError(Condition.ABSURD_SIZE, reason) from None
 
@@ -125,28 +137,14 @@ def external_locations(data: bytes) -> tuple[str, ...]:
     counted: this is for the operator's models.
     """
     budget = count()
-    return tuple(
-        location
-        for message, number, value in _walk(data, budget)
-        for location in _locations(message.kind, number, value, budget)
-    )
-
-
-def _walk(data: bytes, budget: Iterator[int]) -> Iterator[tuple[_Message, int, int | memoryview]]:
-    """Yield each field of each message: the message, the field's number and value."""
-    stack = [_Message("Model", _fields(memoryview(data), budget))]
-    while stack:  # not recursion: the nesting is the guest's
-        message = stack[-1]
-        for number, _, value in message.fields:
-            yield message, number, value
-            child = _CHILDREN[message.kind].get(number)
-            if child and isinstance(value, memoryview) and value:
-                if len(stack) == MOST_DEPTH:
-                    raise NotOnnxError(f"more than {MOST_DEPTH} messages inside each other")
-                stack.append(_Message(child, _fields(value, budget)))
-                break
-        else:
-            stack.pop()
+    try:
+        return tuple(
+            location
+            for message, number, value in walk(data, "Model", _SCHEMA, budget)
+            for location in _locations(message.kind, number, value, budget)
+        )
+    except MalformedError as error:
+        raise NotOnnxError(str(error)) from None
 
 
 def _locations(kind: str, number: int, value: int | memoryview, budget: Iterator[int]) -> list[str]:
@@ -160,67 +158,22 @@ def _locations(kind: str, number: int, value: int | memoryview, budget: Iterator
 
 def _entry_locations(entry: memoryview, budget: Iterator[int]) -> list[str]:
     """Return the value of an `external_data` entry, unless its only key is one that names no file."""
-    fields = [
+    found = [
         (number, bytes(value))
-        for number, _, value in _fields(entry, budget)
+        for number, _, value in fields(entry, budget)
         if number in {_ENTRY_KEY, _ENTRY_VALUE} and isinstance(value, memoryview)
     ]
-    keys = {value for number, value in fields if number == _ENTRY_KEY}
+    keys = {value for number, value in found if number == _ENTRY_KEY}
     if keys and keys <= {b"offset", b"length", b"checksum"}:
         return []
-    return [value.decode(errors="replace") for number, value in fields if number == _ENTRY_VALUE] or [""]
+    return [value.decode(errors="replace") for number, value in found if number == _ENTRY_VALUE] or [""]
 
 
 def _lengths(kind: str, number: int, value: int | memoryview, budget: Iterator[int]) -> Iterator[int]:
     """Yield the lengths of dimensions in a field."""
     if (kind, number) in {("Tensor", _TENSOR_DIMS), ("SparseTensor", _SPARSE_DIMS)}:
-        if isinstance(value, int):
-            yield value
-            return
-        at = 0
-        while at < len(value):  # packed
-            length, at = _varint(value, at)
-            yield length
+        yield from packed(value)
     elif (kind, number) == ("Shape", _SHAPE_DIM) and isinstance(value, memoryview):
-        for inner, _, dimension in _fields(value, budget):
+        for inner, _, dimension in fields(value, budget):
             if inner == _DIM_VALUE and isinstance(dimension, int) and dimension < _NEGATIVE:  # -1 is "any"
                 yield dimension
-
-
-def _fields(body: memoryview, budget: Iterator[int]) -> Iterator[_Field]:
-    """Yield (field number, wire type, value) of one message, as long as `budget` has a number for each."""
-    at = 0
-    end = len(body)
-    while at < end:
-        if next(budget, None) is None:
-            raise _TooManyFieldsError
-        key, at = _varint(body, at)
-        number, wire = key >> 3, key & 7
-        if key > _KEY_MAX or not number:
-            raise NotOnnxError(f"field key {key} at byte {at}")
-        if wire == _VARINT:
-            value, at = _varint(body, at)
-            yield number, wire, value
-            continue
-        if wire == _BYTES:
-            length, at = _varint(body, at)
-        elif wire in _FIXED:
-            length = _FIXED[wire]
-        else:  # groups: deprecated before ONNX was, and a way to hide fields from a walk
-            raise NotOnnxError(f"wire type {wire} at byte {at}")
-        if length > end - at:
-            raise NotOnnxError(f"field {number} ends outside of its message")
-        yield number, wire, body[at : at + length]
-        at += length
-
-
-def _varint(body: memoryview, at: int) -> tuple[int, int]:
-    """Return the varint at `at` and where it ends."""
-    if at < len(body) and body[at] < _VARINT_MORE:  # nearly all are one byte
-        return body[at], at + 1
-    value = 0
-    for number, byte in enumerate(body[at : at + _VARINT_MAX_BYTES]):
-        value |= (byte & 0x7F) << 7 * number
-        if byte < _VARINT_MORE:
-            return value, at + number + 1
-    raise NotOnnxError(f"unfinished varint at byte {at}")

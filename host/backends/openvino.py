@@ -1,152 +1,175 @@
-"""The OpenVINO backend: compile IR and ONNX from bytes, any format OpenVINO reads from a path, on CPU or GPU.
+"""The OpenVINO backend, on its C API: read models, compile them for a device, run them.
 
-The only module that imports OpenVINO or numpy; whoever needs it imports it late, because that takes a while.
+Only this module and its neighbours `openvino_*` know OpenVINO; whoever needs them imports them late. Neither
+OpenVINO's Python package nor numpy is imported: that alone takes as long as a small run.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
-
-from host.abi import GraphEncoding, TensorType
-from host.backends import Dimension, Port
+from host.backends import Description
+from host.backends.lent_files import lent, remove_left_overs
+from host.backends.openvino_c import CData, OpenVinoError, ffi, library
+from host.backends.openvino_describe import names
+from host.backends.openvino_devices import AS_IT_LIKES, Devices
+from host.backends.openvino_graph import ELEMENTS, OpenVinoGraph, address, new_tensor, ports
+from host.backends.openvino_layout import with_layout
+from host.backends.tensorflow_guard import as_file
 from host.errors import Condition, NnError
+from host.formats import Format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from host.options import ModelOptions
+    from host.backends import Device
+    from host.models.options import ModelOptions
 
-_FROM_BYTES: Final = frozenset({GraphEncoding.OPENVINO, GraphEncoding.ONNX})
-_DTYPES: Final[Mapping[TensorType, np.dtype[Any]]] = MappingProxyType(
+_FILES: Final[Mapping[Format, tuple[str, ...]]] = MappingProxyType(
     {
-        TensorType.F16: np.dtype(np.float16),
-        TensorType.F32: np.dtype(np.float32),
-        TensorType.F64: np.dtype(np.float64),
-        TensorType.U8: np.dtype(np.uint8),
-        TensorType.I32: np.dtype(np.int32),
-        TensorType.I64: np.dtype(np.int64),
+        Format.TENSORFLOW: ("model.pb",),
+        Format.TENSORFLOWLITE: ("model.tflite",),
+        Format.PADDLE: ("model.pdmodel", "model.pdiparams"),
     }
 )
-_REASON_CHARACTERS: Final = 300
+"""The formats that OpenVINO reads from files only, and the names by which it tells them."""
 
 
-@dataclass(frozen=True, slots=True)
 class OpenVino:
-    """A backend on one OpenVINO core."""
+    """A backend on one OpenVINO core, for any number of threads."""
 
-    core: Any = field(default_factory=openvino.Core)
+    def __init__(self) -> None:
+        """Load OpenVINO; OpenVinoMissingError when it cannot be had."""
+        remove_left_overs()
+        self._ov = library()
+        self._core = self._ov.make("ov_core_t", self._ov.lib.ov_core_create, free=self._ov.lib.ov_core_free)
+        # The CPU plugin gives the thread that loads it another stack for signals, and takes that away when it
+        # is unloaded, wherever that is. Wasmtime's traps are signals: on a thread left without such a stack
+        # the next one ends the process. So the plugins are loaded by a thread that ends with that.
+        with ThreadPoolExecutor(1) as alone:
+            alone.submit(self._devices).result()
 
-    def load(
-        self, builders: tuple[bytes, ...], encoding: GraphEncoding, options: ModelOptions
-    ) -> OpenVinoGraph:
-        """Compile IR (XML, weights) or ONNX from bytes."""
-        if encoding not in _FROM_BYTES:
-            raise NnError(
-                Condition.ENCODING_NOT_SERVED, f"no backend loads {encoding.name.lower()} from bytes"
-            )
-        self._check_device(options.device)
-        model, weights = builders if len(builders) > 1 else (builders[0], b"")
+    def load(self, builders: tuple[bytes, ...], format_: Format, options: ModelOptions) -> OpenVinoGraph:
+        """Compile a model from bytes: never by a path of its own, and with no file beside it."""
+        device = self._device(options)
         try:
-            # `read_model` alone takes bytes for what they are; `compile_model` takes them for a path.
-            return self._compile(self.core.read_model(bytes(model), bytes(weights)), options)
-        except RuntimeError as error:
-            raise NnError(Condition.NOT_A_MODEL, _reason(error)) from error
+            return self._compile(self._read(builders, format_), device, options)
+        except OpenVinoError as error:
+            raise NnError(Condition.NOT_A_MODEL, str(error)) from error
 
     def load_path(self, path: Path, options: ModelOptions) -> OpenVinoGraph:
         """Compile the model at `path`."""
-        self._check_device(options.device)
+        device = self._device(options)
         try:
-            return self._compile(self.core.read_model(str(path)), options)
-        except RuntimeError as error:
-            raise NnError(Condition.NOT_A_MODEL, _reason(error)) from error
+            return self._compile(self._read_path(path), device, options)
+        except OpenVinoError as error:
+            raise NnError(Condition.NOT_A_MODEL, str(error)) from error
 
-    def _check_device(self, device: str) -> None:
-        available = self.core.available_devices  # "CPU", "GPU", or "GPU.0" and on where there are several
-        if not any(name.split(".")[0] == device for name in available):
-            has = ", ".join(available)
-            raise NnError(Condition.DEVICE_NOT_AVAILABLE, f"no device {device} here, only {has}")
+    def describe(self, path: Path) -> Description:
+        """Return what the model at `path` takes and gives; it is read and not compiled."""
+        ov, lib = self._ov, self._ov.lib
+        try:
+            model = self._read_path(path)
+            inputs = ov, model, lib.ov_model_inputs_size, lib.ov_model_const_input_by_index
+            outputs = ov, model, lib.ov_model_outputs_size, lib.ov_model_const_output_by_index
+            return Description(ports(*inputs), names(*inputs), ports(*outputs), names(*outputs))
+        except OpenVinoError as error:
+            raise NnError(Condition.NOT_A_MODEL, str(error)) from error
 
-    def _compile(self, model: Any, options: ModelOptions) -> OpenVinoGraph:  # noqa: ANN401 - OpenVINO is untyped
-        config = {"INFERENCE_PRECISION_HINT": options.precision, "PERFORMANCE_HINT": "LATENCY"}
-        compiled = self.core.compile_model(model, options.device, config)
+    def devices(self) -> tuple[Device, ...]:
+        """Return every device there is, and why those of the usual kinds that are not there are not."""
+        return self._devices().all()
+
+    def _device(self, options: ModelOptions) -> str:
+        devices = self._devices()
+        device = devices.resolve(options.device)
+        devices.check_precision(device, options.precision)
+        return device
+
+    def _devices(self) -> Devices:
+        lib = self._ov.lib
+        found = ffi.new("ov_available_devices_t *")
+        self._ov.check(lib.ov_core_get_available_devices(self._core, found))
+        try:
+            available = tuple(ffi.string(found.devices[index]).decode() for index in range(found.size))
+        finally:
+            lib.ov_available_devices_free(found)
+        return Devices(
+            available,
+            lambda name, key: self._ov.text(
+                lib.ov_core_get_property, self._core, name.encode(), key.encode()
+            ),
+        )
+
+    def _read(self, builders: tuple[bytes, ...], format_: Format) -> CData:
+        files = _FILES.get(format_)
+        if files is not None:
+            if format_ is Format.TENSORFLOW:
+                builders = (as_file(builders[0]),)
+            with lent(dict(zip(files, builders, strict=True))) as folder:
+                return self._read_path(*(folder / name for name in files))
+        model, weights = builders if len(builders) > 1 else (builders[0], None)
+        lib = self._ov.lib
+        return self._ov.make(
+            "ov_model_t",
+            lib.ov_core_read_model_from_memory_buffer,
+            self._core,
+            model,
+            len(model),
+            ffi.NULL if weights is None else self._weights(weights),
+            free=lib.ov_model_free,
+        )
+
+    def _weights(self, data: bytes) -> CData:
+        """Return a tensor of a copy of `data`, which the model then keeps for as long as it needs it."""
+        tensor = new_tensor(self._ov, ELEMENTS["u8"], (len(data),))
+        if data:
+            ffi.memmove(address(self._ov, tensor), data, len(data))
+        return tensor
+
+    def _read_path(self, path: Path, weights: Path | None = None) -> CData:
+        lib = self._ov.lib
+        return self._ov.make(
+            "ov_model_t",
+            lib.ov_core_read_model,
+            self._core,
+            os.fsencode(path),
+            ffi.NULL if weights is None else os.fsencode(weights),
+            free=lib.ov_model_free,
+        )
+
+    def _compile(self, model: CData, device: str, options: ModelOptions) -> OpenVinoGraph:
+        ov, lib = self._ov, self._ov.lib
+        if options.layout is not None:
+            inputs = ports(ov, model, lib.ov_model_inputs_size, lib.ov_model_const_input_by_index)
+            ranks = tuple(None if port.dimensions is None else len(port.dimensions) for port in inputs)
+            model = with_layout(ov, model, ranks, options.layout)
+        config = [ffi.new("char[]", text.encode()) for pair in _config(options).items() for text in pair]
+        compiled = ov.make(
+            "ov_compiled_model_t",
+            lambda *arguments: lib.ov_core_compile_model(*arguments, *config),
+            self._core,
+            model,
+            device.encode(),
+            len(config),
+            free=lib.ov_compiled_model_free,
+        )
         return OpenVinoGraph(
-            tuple(_port(port) for port in compiled.inputs),
-            tuple(_port(port) for port in compiled.outputs),
+            ports(ov, compiled, lib.ov_compiled_model_inputs_size, lib.ov_compiled_model_input_by_index),
+            ports(ov, compiled, lib.ov_compiled_model_outputs_size, lib.ov_compiled_model_output_by_index),
+            ov,
             compiled,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class OpenVinoGraph:
-    """A compiled model; `compiled` is an `openvino.CompiledModel`."""
-
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    compiled: Any
-
-    def request(self) -> OpenVinoRequest:
-        """Return a new request."""
-        return OpenVinoRequest(self, self.compiled.create_infer_request())
-
-
-@dataclass(frozen=True, slots=True)
-class OpenVinoRequest:
-    """An inference request; `request` is an `openvino.InferRequest`."""
-
-    graph: OpenVinoGraph
-    request: Any
-
-    def set_input(self, index: int, dimensions: tuple[int, ...], data: bytes) -> None:
-        """Copy `data` into a tensor that only this request has.
-
-        Never lent: with dynamic shapes OpenVINO writes another request's input into memory lent to it before.
-        """
-        tensor_type = self.graph.inputs[index].type
-        if tensor_type is None:
-            raise NnError(Condition.TYPE_DIFFERS, f"input {index} is {self.graph.inputs[index].type_name}")
-        array = np.frombuffer(data, _DTYPES[tensor_type]).reshape(dimensions)
-        self.request.set_input_tensor(index, openvino.Tensor(array, shared_memory=False))
-
-    def infer(self) -> None:
-        """Run the inference."""
-        try:
-            self.request.infer()
-        except RuntimeError as error:
-            raise NnError(Condition.COMPUTE_FAILED, _reason(error)) from error
-
-    def output_size(self, index: int) -> int:
-        """Return the output's size in bytes."""
-        size: int = self.request.get_output_tensor(index).byte_size
-        return size
-
-    def output(self, index: int) -> bytes:
-        """Return a copy of the output's bytes."""
-        data: bytes = self.request.get_output_tensor(index).data.tobytes()
-        return data
-
-
-def _port(port: Any) -> Port:  # noqa: ANN401 - OpenVINO is untyped
-    shape = port.partial_shape
-    dimensions = None
-    if shape.rank.is_static:
-        dimensions = tuple(_dimension(length) for length in shape)
-    name = port.element_type.to_string()
-    return Port(dimensions, next((known for known in TensorType if known.name.lower() == name), None), name)
-
-
-def _dimension(length: Any) -> Dimension:  # noqa: ANN401 - OpenVINO is untyped
-    high = length.get_max_length()
-    return Dimension(length.get_min_length(), None if high < 0 else high)
-
-
-def _reason(error: RuntimeError) -> str:
-    """Return what an OpenVINO exception says, without the places in OpenVINO's sources it went through."""
-    lines = (line.strip() for line in str(error).splitlines())
-    said = " ".join(line for line in lines if line and not line.startswith("Exception from "))
-    return said[:_REASON_CHARACTERS] or type(error).__name__
+def _config(options: ModelOptions) -> Mapping[str, str]:
+    config = {"PERFORMANCE_HINT": "LATENCY"}
+    if options.precision != AS_IT_LIKES:
+        config["INFERENCE_PRECISION_HINT"] = options.precision
+    if options.threads is not None:
+        config["INFERENCE_NUM_THREADS"] = str(options.threads)
+    return config

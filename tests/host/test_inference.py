@@ -9,11 +9,12 @@ import pytest
 
 from host import abi
 from host.abi import GraphEncoding, NnErrno, TensorType
-from host.backends.openvino import OpenVinoRequest
+from host.backends.openvino_ffi import ffi
+from host.backends.openvino_graph import OpenVinoRequest
 from host.dialects import ELEMENT_BYTES
 from host.errors import Condition
+from host.models.registry import NamedModel, Registry
 from host.nn import Limits, Session
-from host.registry import NamedModel, Registry
 from tests.host import models
 from tests.host.guests import CANARY, DATA, DIMENSIONS, OUT, TENSOR, Guest, f32
 
@@ -118,6 +119,13 @@ def test_dynamic_shapes_follow_the_input(guest: Guest) -> None:
     assert guest.infer(context, f32(5, 6), (1, 2)) == f32(10, 12)
 
 
+def test_dynamic_dimension_may_be_0(guest: Guest) -> None:
+    context = guest.context(models.double([-1, 2]))
+    assert guest.infer(context, b"", (0, 2)) == b""
+    assert guest.infer(context, f32(1, 2), (1, 2)) == f32(2, 4)
+    assert guest.infer(context, b"", (0, 2)) == b""
+
+
 def test_dynamic_shapes_in_two_contexts_do_not_mix(guest: Guest) -> None:
     """OpenVINO, lent memory, would copy one request's input over another's."""
     assert guest.load(models.double([-1])) == NnErrno.SUCCESS
@@ -186,34 +194,16 @@ def test_buffer_too_small_tells_the_size_and_is_not_written(guest: Guest, pair: 
     assert (guest.u32(), guest.get(DATA, 16)) == (8, b"\xaa" * 16)
 
 
-def test_size_query_copies_nothing(guest: Guest, pair: models.IR, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = guest.context(pair)
-    guest.infer(context, f32(1, 2), (1, 2))
-    monkeypatch.setattr(OpenVinoRequest, "output", lambda *_: pytest.fail("copied"))
-    assert guest.call("get_output", context, 0, DATA, 0, OUT) == NnErrno.TOO_LARGE
-    assert guest.u32() == 8
-
-
 def test_output_whose_size_no_u32_holds_is_too_large(
     guest: Guest, pair: models.IR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = guest.context(pair)
     guest.infer(context, f32(1, 2), (1, 2))
     guest.put_u32(OUT, CANARY)
-    monkeypatch.setattr(OpenVinoRequest, "output_size", lambda *_: 1 << 32)
+    huge = memoryview(ffi.buffer(ffi.new("char[1]"), 1 << 32))  # nobody is to look into it
+    monkeypatch.setattr(OpenVinoRequest, "output", lambda *_: huge)
     assert guest.call("get_output", context, 0, DATA, 8, OUT) == NnErrno.TOO_LARGE
     assert (guest.condition, guest.u32()) == (Condition.ABSURD_SIZE, CANARY)
-
-
-def test_output_that_differs_from_its_size_is_not_written(
-    guest: Guest, pair: models.IR, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = guest.context(pair)
-    guest.infer(context, f32(1, 2), (1, 2))
-    guest.put(DATA, bytes(64))
-    monkeypatch.setattr(OpenVinoRequest, "output", lambda *_: b"x" * 64)
-    assert guest.call("get_output", context, 0, DATA, 8, OUT) == NnErrno.RUNTIME_ERROR
-    assert guest.get(DATA, 64) == bytes(64)
 
 
 def test_unloaded_graph_lives_on_in_its_contexts(guest: Guest, pair: models.IR) -> None:
@@ -269,5 +259,5 @@ def test_named_models_are_compiled_once_and_late(
     path.unlink()
     assert guest.load_by_name(b"dbl") == NnErrno.SUCCESS
     assert guest.u32() != first
-    assert len(notices) == 1
+    assert len([notice for notice in notices if notice.startswith("compiling")]) == 1
     assert guest.infer(guest.context_of(guest.u32()), f32(1, 2), (1, 2)) == f32(2, 4)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from host.abi import NnErrno
+from host.abi import GraphEncoding, NnErrno
 from host.backends import onnx_guard
 from host.backends.onnx_guard import NotOnnxError, check_onnx, external_locations, is_onnx
 from host.errors import Condition, NnError
+from host.models.registry import NamedModel, Registry
 from host.nn import Session
-from host.registry import NamedModel, Registry
 from tests.host.guests import Guest
 from tests.host.models import external, field, onnx, tensor, varint
 
@@ -55,6 +55,32 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_external_data_is_found(place: str) -> None:
     assert external_locations(PLACES[place])
+
+
+@pytest.mark.parametrize("location", ["{}/outside", "../outside", "link", "inside", "./inside", ""])
+@pytest.mark.parametrize("place", ["initializer", "function", "subgraph", "sparse initializer"])
+def test_guest_reaches_no_file(
+    guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str, place: str
+) -> None:
+    """By an absolute path, one that climbs, a link, or from the folder that the host runs in."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path in (tmp_path / "outside", folder / "inside"):
+        path.write_bytes(bytes(8))
+    (folder / "link").symlink_to(tmp_path / "outside")
+    monkeypatch.chdir(folder)
+    tensor_of_file = external("c", location.format(tmp_path))
+    assert guest.load((_at(place, tensor_of_file),), GraphEncoding.ONNX) == NnErrno.UNSUPPORTED_OPERATION
+    assert guest.condition is Condition.MODEL_REFERS_TO_FILES
+
+
+def _at(place: str, found: bytes) -> bytes:
+    return {
+        "initializer": onnx(found),
+        "function": onnx(INSIDE, model_more=field(25, field(7, _node(field(5, found))))),
+        "subgraph": onnx(INSIDE, field(1, _node(field(6, field(5, found))))),
+        "sparse initializer": onnx(INSIDE, field(15, field(1, found))),
+    }[place]
 
 
 def test_location_is_told() -> None:
@@ -154,7 +180,7 @@ def test_any_length_and_none_pass(more: bytes) -> None:
 
 FLOODS = {
     "empty graphs": b"\x08\x01" + b"\x3a\x00" * 100_000,
-    "fields of a graph": b"\x08\x01" + field(7, b"\x08\x00" * 100_000),
+    "fields of a graph": b"\x08\x01" + field(7, b"\x18\x00" * 100_000),
     "nodes": b"\x08\x01" + field(7, b"\x0a\x02\x20\x00" * 100_000),
     "fields of an entry": b"\x08\x01" + field(7, field(5, field(13, b"\x1a\x00" * 100_000))),
     "dimensions of a shape": b"\x08\x01"

@@ -1,0 +1,173 @@
+"""A model that OpenVINO compiled, its inputs and outputs, and the requests that run it.
+
+How it is read and compiled is in `host.backends.openvino`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from host.abi import TensorType
+from host.backends import Dimension, Port
+from host.backends.openvino_c import CData, Library, OpenVinoError, ffi
+from host.errors import Condition, NnError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_ELEMENT_NAMES: Final[Mapping[int, str]] = MappingProxyType(
+    {int(number): name.lower() for number, name in ffi.typeof("ov_element_type_e").elements.items()}
+)
+ELEMENTS: Final[Mapping[str, int]] = MappingProxyType(
+    {name: number for number, name in _ELEMENT_NAMES.items()}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVinoGraph:
+    """A compiled model; `compiled` is an `ov_compiled_model_t *`."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    ov: Library
+    compiled: CData
+
+    def request(self) -> OpenVinoRequest:
+        """Return a new request."""
+        lib = self.ov.lib
+        request = self.ov.make(
+            "ov_infer_request_t",
+            lib.ov_compiled_model_create_infer_request,
+            self.compiled,
+            free=lib.ov_infer_request_free,
+        )
+        return OpenVinoRequest(self, request)
+
+
+class _Input(NamedTuple):
+    """A tensor of one input's, and its data, which lives as long as the tensor."""
+
+    tensor: CData
+    dimensions: tuple[int, ...]
+    data: memoryview
+
+
+class OpenVinoRequest:
+    """An inference request with input tensors of its own.
+
+    They are OpenVINO's, never lent: with dynamic shapes OpenVINO writes one request's input into memory that
+    was lent to another. Outputs are looked up anew after each inference, because OpenVINO may move them.
+    """
+
+    def __init__(self, graph: OpenVinoGraph, request: CData) -> None:
+        """Use `request`, an `ov_infer_request_t *`."""
+        self.graph = graph
+        self._request = request
+        self._lib = graph.ov.lib
+        self._inputs: dict[int, _Input] = {}
+        self._outputs: dict[int, memoryview] = {}
+        self._tensor, self._address, self._size = map(ffi.new, ("ov_tensor_t **", "void **", "size_t *"))
+
+    def set_input(self, index: int, dimensions: tuple[int, ...], data: bytes | memoryview) -> None:
+        """Copy `data` in: into the same tensor as before when the dimensions are the same."""
+        held = self._inputs.get(index)
+        if held is None or held.dimensions != dimensions:
+            held = self._new_input(index, dimensions)
+        if len(data) != len(held.data):
+            raise NnError(
+                Condition.UNFORESEEN, f"input {index} of {len(held.data)} bytes was given {len(data)} bytes"
+            )
+        ffi.memmove(held.data, data, len(data))
+
+    def input(self, index: int) -> memoryview:
+        """Return the data of the input's tensor."""
+        return self._inputs[index].data
+
+    def infer(self) -> None:
+        """Run the inference."""
+        self._outputs.clear()
+        try:
+            self.graph.ov.check(self._lib.ov_infer_request_infer(self._request))
+        except OpenVinoError as error:
+            raise NnError(Condition.COMPUTE_FAILED, str(error)) from error
+
+    def output(self, index: int) -> memoryview:
+        """Return the output's data; the request keeps it alive."""
+        data = self._outputs.get(index)
+        if data is None:
+            ov, tensor = self.graph.ov, self._tensor
+            ov.check(self._lib.ov_infer_request_get_output_tensor_by_index(self._request, index, tensor))
+            try:
+                data = self._outputs[index] = self._data(tensor[0])
+            finally:
+                self._lib.ov_tensor_free(tensor[0])
+        return data
+
+    def _new_input(self, index: int, dimensions: tuple[int, ...]) -> _Input:
+        port = self.graph.inputs[index]
+        if port.type is None:
+            raise NnError(Condition.TYPE_DIFFERS, f"input {index} is {port.type_name}")
+        ov = self.graph.ov
+        tensor = new_tensor(ov, ELEMENTS[port.type_name], dimensions)
+        ov.check(self._lib.ov_infer_request_set_input_tensor_by_index(self._request, index, tensor))
+        held = self._inputs[index] = _Input(tensor, dimensions, self._data(tensor))
+        return held
+
+    def _data(self, tensor: CData) -> memoryview:
+        ov, lib = self.graph.ov, self._lib
+        ov.check(lib.ov_tensor_get_byte_size(tensor, self._size))
+        size = self._size[0]
+        if not size:  # it has no address
+            return memoryview(bytearray())
+        ov.check(lib.ov_tensor_data(tensor, self._address))
+        return memoryview(ffi.buffer(self._address[0], size))
+
+
+def new_tensor(ov: Library, element: int, dimensions: Sequence[int]) -> CData:
+    """Return a tensor of OpenVINO's own memory, not initialised; `element` is a number of `ELEMENTS`."""
+    lengths = ffi.new("int64_t[]", list(dimensions))
+    shape = ffi.new("ov_shape_t *", {"rank": len(dimensions), "dims": lengths})
+    lib = ov.lib
+    return ov.make("ov_tensor_t", lib.ov_tensor_create, element, shape[0], free=lib.ov_tensor_free)
+
+
+def address(ov: Library, tensor: CData) -> CData:
+    """Return where a tensor's data is; it stays there as long as the tensor lives."""
+    out = ffi.new("void **")
+    ov.check(ov.lib.ov_tensor_data(tensor, out))
+    return out[0]
+
+
+def ports(
+    ov: Library,
+    model: CData,
+    size: Callable[..., int],
+    by_index: Callable[..., int],
+) -> tuple[Port, ...]:
+    """Return the ports of a model that `size` counts and `by_index` gives."""
+    return tuple(
+        _port(
+            ov,
+            ov.make("ov_output_const_port_t", by_index, model, index, free=ov.lib.ov_output_const_port_free),
+        )
+        for index in range(ov.number("size_t", size, model))
+    )
+
+
+def _port(ov: Library, port: CData) -> Port:
+    name = _ELEMENT_NAMES[ov.number("ov_element_type_e", ov.lib.ov_port_get_element_type, port)]
+    shape = ffi.new("ov_partial_shape_t *")
+    ov.check(ov.lib.ov_port_get_partial_shape(port, shape))
+    try:
+        dimensions = None
+        if shape.rank.min == shape.rank.max:
+            dimensions = tuple(_dimension(shape.dims[index]) for index in range(shape.rank.min))
+    finally:
+        ov.lib.ov_partial_shape_free(shape)
+    return Port(dimensions, next((known for known in TensorType if known.name.lower() == name), None), name)
+
+
+def _dimension(length: CData) -> Dimension:
+    return Dimension(length.min, None if length.max < 0 else length.max)
