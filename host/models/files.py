@@ -1,0 +1,181 @@
+"""The files of a registered model: found, held to their own folder and to a hash, given to a backend.
+
+Decides nothing about names and keeps nothing; what a guest brings is checked by `host.formats`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from host.backends.onnx_guard import NotOnnxError, external_locations
+from host.errors import Condition, NnError
+from host.formats import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from host.backends import Backend, Graph
+    from host.models.options import ModelOptions
+
+FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
+    {
+        ".xml": Format.OPENVINO,
+        ".onnx": Format.ONNX,
+        ".tflite": Format.TENSORFLOWLITE,
+        ".pb": Format.TENSORFLOW,
+        ".pdmodel": Format.PADDLE,
+    }
+)
+"""The formats of model files, by their suffix."""
+
+SUFFIXES: Final = tuple(FORMATS)
+
+FOLDER_MODELS: Final = tuple(f"model{suffix}" for suffix in SUFFIXES)
+"""What a model folder holds, one of; its weights lie beside it, as `model.bin` or `model.pdiparams`."""
+
+_WEIGHTS: Final[Mapping[Format, str]] = MappingProxyType(
+    {Format.OPENVINO: ".bin", Format.PADDLE: ".pdiparams"}
+)
+_CONSTANT: Final = b'type="Const"'
+
+
+class RegistrationError(Exception):
+    """A model that cannot be registered; the message says why and what would do."""
+
+
+def find_model(path: Path) -> Path:
+    """Return the absolute path of the model file that `path` is or holds.
+
+    Links are resolved in its folder but not in its name: where a store keeps files under their hash, the name
+    alone tells the format, and the weights lie beside the link. RegistrationError when there is no such file.
+    """
+    if not path.exists():
+        raise RegistrationError(f"model `{path}` does not exist")
+    if path.is_dir():
+        found = models_in(path)
+        if len(found) != 1:
+            held = " and ".join(model.name for model in found) or "none"
+            raise RegistrationError(
+                f"model folder `{path}` must hold exactly one of {', '.join(FOLDER_MODELS)}; "
+                f"it holds {held}: name the model file instead"
+            )
+        path = found[0]
+    if path.suffix.lower() not in SUFFIXES:
+        raise RegistrationError(f"model `{path}` has no known model suffix ({', '.join(SUFFIXES)})")
+    if not path.is_file():
+        raise RegistrationError(f"model `{path}` is not a file")
+    _check_weights(path)
+    return path.parent.resolve() / path.name
+
+
+def models_in(folder: Path) -> tuple[Path, ...]:
+    """Return the model files that make `folder` a model folder: it may be one when there is exactly one."""
+    return tuple(folder / name for name in FOLDER_MODELS if (folder / name).is_file())
+
+
+def load(path: Path, sha256: str | None, options: ModelOptions, backend: Callable[[], Backend]) -> Graph:
+    """Compile the model at `path`, an absolute path that `find_model` gave.
+
+    What has a hash is read once: the bytes that have it are those that get compiled. Only an ONNX model with
+    data in other files the backend reads again, from its path.
+
+    Raises NnError: NOT_A_MODEL, also when the files are not those of `sha256`; MODEL_REFERS_TO_FILES; what
+    the backend raises.
+    """
+    format_ = _format(path)
+    if sha256 is None and format_ is not Format.ONNX:
+        return backend().load_path(path, options)
+    try:
+        builders = _read(path)
+        locations = _locations(builders[0]) if format_ is Format.ONNX else ()
+        _check_hash(sha256, builders, _data_files(path, locations))
+    except OSError as error:
+        raise NnError(Condition.NOT_A_MODEL, f"cannot be read: {error}") from error
+    if locations:
+        return backend().load_path(path, options)
+    return backend().load(builders, format_, options)
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files that the model at `path` consists of, itself first.
+
+    Raises NnError when an ONNX model has data outside of its own folder, and OSError.
+    """
+    format_ = _format(path)
+    if format_ is Format.ONNX:
+        return path, *_data_files(path, _locations(path.read_bytes()))
+    weights = path.with_suffix(_WEIGHTS.get(format_, path.suffix))
+    return (path, weights) if weights != path and weights.is_file() else (path,)
+
+
+def _format(path: Path) -> Format:
+    return FORMATS[path.suffix.lower()]
+
+
+def _read(path: Path) -> tuple[bytes, ...]:
+    """Return the bytes of the model and of its weights, if its format has them in a file of their own."""
+    suffix = _WEIGHTS.get(_format(path))
+    if suffix is None:
+        return (path.read_bytes(),)
+    weights = path.with_suffix(suffix)
+    is_needed = _format(path) is not Format.OPENVINO or weights.exists()
+    return path.read_bytes(), weights.read_bytes() if is_needed else b""
+
+
+def _check_weights(path: Path) -> None:
+    """Raise RegistrationError for weights that are not there; an IR without constants needs none."""
+    suffix = _WEIGHTS.get(_format(path))
+    if suffix is None or path.with_suffix(suffix).is_file():
+        return
+    if _format(path) is not Format.OPENVINO or _CONSTANT in path.read_bytes():
+        missing = path.with_suffix(suffix).name
+        raise RegistrationError(f"model `{path}` has no weights beside it: `{missing}` is missing")
+
+
+def _locations(model: bytes) -> tuple[str, ...]:
+    """Return what an ONNX model says of places outside of itself, sorted."""
+    try:
+        return tuple(sorted(set(external_locations(model))))
+    except NotOnnxError as error:
+        raise NnError(Condition.NOT_A_MODEL, f"not an ONNX model: {error}") from error
+
+
+def _data_files(path: Path, locations: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the files that the ONNX model at `path` names; NnError when one is not in its folder.
+
+    Links are followed first: the model chooses the name, and whoever packed it may have made the link.
+    """
+    named = tuple(
+        location for location in locations if location
+    )  # "" is a tensor's mark that it is elsewhere
+    for location in named:
+        try:
+            real = (path.parent / location).resolve()
+            is_there = real.is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # no name of a file, or a link in a circle
+            raise NnError(Condition.MODEL_REFERS_TO_FILES, f"tensors in {location!r}: {error}") from error
+        if path.parent not in real.parents:
+            raise NnError(
+                Condition.MODEL_REFERS_TO_FILES,
+                f"tensors in {location!r}, which leads to {str(real)!r}, outside of the model's folder",
+            )
+        if not is_there:
+            raise NnError(Condition.NOT_A_MODEL, f"tensors in {location!r}, which is not there")
+    return tuple(path.parent / location for location in named)
+
+
+def _check_hash(expected: str | None, contents: tuple[bytes, ...], files: tuple[Path, ...]) -> None:
+    """Raise NnError when `contents` and `files`, one after the other, do not have the SHA-256 expected."""
+    if expected is None:
+        return
+    sha = hashlib.sha256()
+    for content in contents:
+        sha.update(content)
+    for path in files:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: sha)
+    if sha.hexdigest() != expected:
+        raise NnError(Condition.NOT_A_MODEL, f"its sha256 is {sha.hexdigest()}, not {expected} as expected")
