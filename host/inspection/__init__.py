@@ -1,0 +1,1 @@
+"""What `python -m host inspect` tells of a guest or a model; runs neither."""

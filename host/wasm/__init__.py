@@ -1,0 +1,1 @@
+"""Read WebAssembly files as bytes, hostile ones too; compiles and runs nothing."""
