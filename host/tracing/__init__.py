@@ -1,0 +1,1 @@
+"""Hear, write down, count and replay the wasi-nn calls of a run."""
