@@ -17,12 +17,12 @@ RUN_PHOTO = $(PY) -m host run build/guest/photo.wasm \
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain rust headers check-headers guests model demo test bench lint format clean distclean
+.PHONY: help setup toolchain rust headers check-headers guests model demo test conformance bench soak lint format clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: .venv/ready ## make .venv and install the package with its development tools
 
@@ -84,12 +84,18 @@ test: setup toolchain rust check-headers guests model lint ## set up and run eve
 bench: | setup ## measure the generator on this machine
 	@$(PY) tests/bench/generator.py
 
+conformance: | toolchain ## run the conformance guests on this host and on Wasmtime
+	@$(PY) -m tests.conformance
+
+soak: | toolchain ## load and infer for many minutes; memory must stay flat
+	@$(PY) -m tests.bench.soak
+
 format: | setup ## format the Python code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
 clean: ## remove compiled guests, models and photos (keeps the toolchain and downloads)
-	rm -rf build/guest build/models build/photos
+	rm -rf build/guest build/conformance build/models build/photos
 
 distclean: ## remove everything made, the Python environment included
 	rm -rf build .venv dist
