@@ -15,7 +15,7 @@ T = TypeVar("T")
 class HandleTable(Generic[T]):
     """The live things of one kind and the u32 handles a guest knows them by."""
 
-    def __init__(self, kind: str, cap: int, numbers: Iterator[int]) -> None:
+    def __init__(self, kind: str, cap: int, numbers: Iterator[int], limit: str | None = None) -> None:
         """Make an empty table.
 
         Args:
@@ -23,16 +23,19 @@ class HandleTable(Generic[T]):
             cap: How many may be live at a time.
             numbers: Where new handles come from, rising; when it ends, so do handles. Tables of one store
                 share it, so that a handle of one kind is never live as another.
+            limit: The field of `Limits` that `cap` is from.
         """
         self._kind = kind
         self._cap = cap
+        self._limit = limit
         self._numbers = numbers
         self._live: dict[int, T] = {}
 
     def check_room(self) -> None:
         """Raise NnError(OUT_OF_HANDLES) when no more may be live: asked before costly work, not after."""
         if len(self._live) >= self._cap:
-            raise NnError(Condition.OUT_OF_HANDLES, f"{self._cap} live `{self._kind}` handles is the most")
+            reason = f"{self._cap} live `{self._kind}` handles is the most"
+            raise NnError(Condition.OUT_OF_HANDLES, reason, self._limit)
 
     def insert(self, value: T) -> int:
         """Return a new handle for `value`; NnError(OUT_OF_HANDLES) when the table is full."""
@@ -42,6 +45,10 @@ class HandleTable(Generic[T]):
             raise NnError(Condition.OUT_OF_HANDLES, f"no number is left for another `{self._kind}`")
         self._live[handle] = value
         return handle
+
+    def find(self, handle: int) -> T | None:
+        """Return what `handle` stands for; None when it is not live."""
+        return self._live.get(handle)
 
     def get(self, handle: int) -> T:
         """Return what `handle` stands for; NnError(HANDLE_NOT_LIVE) when it is not live."""

@@ -11,6 +11,7 @@ from wasmtime import Engine, Func, Linker, Memory, Module, Store, wat2wasm
 from host import abi
 from host.bindings import FUNCTIONS, Bindings
 from host.runner import define_nn
+from host.wasmtime_c import HostFunctions
 
 if TYPE_CHECKING:
     from host.errors import Condition, NnError
@@ -25,14 +26,21 @@ CANARY = 0xA5A5A5A5
 _PAGES = 4
 
 
-def wat(pages: int = _PAGES, memory: str = '(export "memory")') -> str:
-    """Return a module that imports every wasi-nn function and exports each again, called from inside."""
+def wat(
+    pages: int = _PAGES,
+    memory: str = '(export "memory")',
+    functions: tuple[abi.Function, ...] = FUNCTIONS,
+) -> str:
+    """Return a module that imports wasi-nn functions and exports each again, called from inside.
+
+    The exports are named as the imports are, those of another module than the usual one `module.name`.
+    """
     imports, wrappers = [], []
-    for function in FUNCTIONS:
+    for function in functions:
         params = " ".join(param.type for param in function.params)
         kind = f"(param {params}) (result {' '.join(function.results)})"
-        name = function.name
-        imports.append(f'(import "{abi.MODULE}" "{name}" (func ${name} {kind}))')
+        name = function.name if function.module == abi.MODULE else f"{function.module}.{function.name}"
+        imports.append(f'(import "{function.module}" "{function.name}" (func ${name} {kind}))')
         pushes = " ".join(f"local.get {number}" for number in range(len(function.params)))
         wrappers.append(f'(func (export "{name}") {kind} {pushes} call ${name})')
     grow = '(func (export "grow") (result i32) i32.const 1 memory.grow)' if pages else ""
@@ -57,7 +65,10 @@ class Guest:
         engine = Engine()
         self.store = Store(engine)
         linker = Linker(engine)
-        define_nn(linker, Bindings(self.session, lambda name, error: self.reports.append((name, error))))
+        self.functions = HostFunctions(linker)
+        define_nn(
+            self.functions, Bindings(self.session, lambda name, error: self.reports.append((name, error)))
+        )
         module = Module(engine, bytes(wat2wasm(self.text)))
         self.exports = linker.instantiate(self.store, module).exports(self.store)
 
@@ -116,6 +127,11 @@ class Guest:
         """Load a named model; the handle is at OUT."""
         self.put(DATA, name)
         return self.call("load_by_name", DATA, len(name), OUT)
+
+    def load_by_name_with_config(self, name: bytes, config: bytes) -> int:
+        """Load a named model as `config` asks; the handle is at OUT."""
+        self.put(DATA, name + config)
+        return self.call("load_by_name_with_config", DATA, len(name), DATA + len(name), len(config), OUT)
 
     def context(self, builders: tuple[bytes, ...], encoding: int = abi.GraphEncoding.OPENVINO) -> int:
         """Load a model and return a new context of it."""

@@ -9,8 +9,8 @@ import pytest
 from host import abi
 from host.abi import NnErrno, TensorType
 from host.errors import Condition
+from host.models.registry import Registry
 from host.nn import Limits, Session
-from host.registry import Registry
 from tests.host.guests import CANARY, DATA, DIMENSIONS, OUT, PAGE, TENSOR, Guest, f32, wat
 
 if TYPE_CHECKING:

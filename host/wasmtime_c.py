@@ -1,0 +1,140 @@
+"""Host functions by Wasmtime's C API, through cffi: a call costs 2 µs, by wasmtime-py 20; knows no wasi-nn.
+
+An exception in a host function is kept for the run it happened in; wasmtime-py has one place for those of all
+threads, where one thread's exit can end another's guest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from wasmtime import FuncType, ValType, WasmtimeError
+from wasmtime import _ffi as wasmtime_py  # private: where its library is, and what its structures measure
+
+from host import wasmtime_ffi
+from host.memory import GuestMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from wasmtime import Linker
+
+CData: TypeAlias = Any
+"""What cffi makes: a pointer, an array, a library. It has the members that the C type has."""
+
+ffi: Final[CData] = wasmtime_ffi.ffi
+
+MEMORY: Final = "memory"
+"""The export that holds a guest's memory: WASI's convention, the interface text only assumes it."""
+
+_TYPES: Final = {"i32": ValType.i32, "i64": ValType.i64, "f32": ValType.f32, "f64": ValType.f64}
+_MEMORY: Final = MEMORY.encode()
+_TRAP: Final = b"a host function ended the guest"
+
+
+class WasmtimeMismatchError(Exception):
+    """The installed Wasmtime is not one this host was made for; the message is one line."""
+
+
+@cache
+def library() -> CData:
+    """Return Wasmtime's library, the copy that wasmtime-py has loaded.
+
+    Raises:
+        WasmtimeMismatchError: it lacks a function, or its structures are not those declared here.
+    """
+    theirs = wasmtime_py.wasmtime_extern_t
+    declared = ffi.sizeof("wasmtime_extern_t"), ffi.offsetof("wasmtime_extern_t", "of")
+    if declared != (ctypes.sizeof(theirs), theirs.of.offset):
+        raise WasmtimeMismatchError("the package `wasmtime` has structures that this host does not know")
+    lib = ffi.dlopen(str(wasmtime_py.filename))
+    for name in dir(lib):
+        try:
+            getattr(lib, name)
+        except (AttributeError, ffi.error) as error:
+            raise WasmtimeMismatchError(
+                f"the package `wasmtime` has no `{name}`: this host was made for another version"
+            ) from error
+    return lib
+
+
+class HostFunctions:
+    """The functions of the host that a guest imports; has to live as long as the guest's store."""
+
+    def __init__(self, linker: Linker) -> None:
+        """Start without any; they will be defined in `linker`, for one store."""
+        self._linker = linker
+        self._lib = library()
+        self._alive: list[CData] = []
+        self._memory: CData = None
+        self.raised: BaseException | None = None
+        """What a function raised: that made the guest trap, and is for the caller of the guest to raise."""
+
+    def define(
+        self,
+        module: str,
+        name: str,
+        params: Iterable[str],
+        results: Iterable[str],
+        function: Callable[[CData, CData], None],
+    ) -> None:
+        """Define one import.
+
+        Args:
+            module: of the import.
+            name: of the import.
+            params: core types of the parameters.
+            results: core types of the results.
+            function: gets the caller, and the values as wasm has them: `values[i].u32` is argument `i`, and
+                the result goes into `values[0]`. What it raises ends the guest and is kept in `raised`.
+
+        Raises:
+            WasmtimeError: the import is defined already.
+        """
+
+        def call(_environment: CData, caller: CData, values: CData, _count: int) -> CData:
+            try:
+                function(caller, values)
+            except BaseException as error:  # noqa: BLE001 - for whoever called the guest
+                self.raised = error
+                return self._lib.wasmtime_trap_new(_TRAP, len(_TRAP))
+            return ffi.NULL
+
+        callback = ffi.callback("function_t", call)
+        kind = FuncType([_TYPES[param]() for param in params], [_TYPES[result]() for result in results])
+        names = [word for text in (module.encode(), name.encode()) for word in (text, len(text))]
+        error = self._lib.wasmtime_linker_define_func_unchecked(
+            _pointer(self._linker), *names, _pointer(kind), callback, ffi.NULL, ffi.NULL
+        )
+        if error:
+            self._lib.wasmtime_error_delete(error)
+            raise WasmtimeError(f"`{module}`.`{name}` is defined twice")
+        self._alive.append(callback)
+
+    def memory(self, caller: CData) -> tuple[CData, int] | None:
+        """Return the address (a `uint8_t *`) and the size in bytes of the guest's memory, as they are now.
+
+        To be asked in every call: memory grows, and may move when it does. None when the guest exports none.
+        """
+        lib = self._lib
+        if self._memory is None:
+            found = ffi.new("wasmtime_extern_t *")
+            is_found = lib.wasmtime_caller_export_get(caller, _MEMORY, len(_MEMORY), found)
+            if not is_found or found.kind != wasmtime_py.WASMTIME_EXTERN_MEMORY.value:
+                return None
+            self._memory = found.of.memory
+            self._alive.append(found)
+        context = lib.wasmtime_caller_context(caller)
+        memory = ffi.addressof(self._memory)
+        return lib.wasmtime_memory_data(context, memory), lib.wasmtime_memory_data_size(context, memory)
+
+    def guest_memory(self, caller: CData) -> GuestMemory | None:
+        """Return access to the guest's memory for the length of one call; None when it exports none."""
+        found = self.memory(caller)
+        return None if found is None else GuestMemory(memoryview(ffi.buffer(*found)))
+
+
+def _pointer(owner: Any) -> CData:  # noqa: ANN401 - whatever wasmtime-py wraps a pointer in
+    return ffi.cast("void *", ctypes.cast(owner.ptr(), ctypes.c_void_p).value or 0)
