@@ -6,36 +6,20 @@ The handlers have the spec's names and parameters, which `host.abi` lists; all t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Final
 
-from host import abi
+from host import abi, legacy
 from host.errors import Condition, NnError
-from host.memory import U32, OutsideMemoryError, u32
+from host.memory import U32, OutsideMemoryError
 from host.nn import TensorView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from host.memory import GuestMemory
     from host.nn import Session
-
-
-_WIDEST: Final = "wasmedge"
-"""The epoch with every extension function that any host has."""
-
-
-def _extensions() -> tuple[abi.Function, ...]:
-    own = {function.name for function in abi.FUNCTIONS}
-    results = abi.FUNCTIONS[0].results  # the errno, of every function
-    return tuple(
-        abi.Function(abi.MODULE, name, tuple(abi.Param("", type_) for type_ in types.split()), results)
-        for name, types in abi.EPOCHS[_WIDEST].functions.items()
-        if name not in own
-    )
-
-
-FUNCTIONS: Final = (*abi.FUNCTIONS, *_extensions())
-"""What a guest can link: the interface, and the extension functions of other hosts."""
+    from host.tracing.observe import WatchedSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +29,17 @@ class Bindings:
     `report` hears of every call that fails: the function's name and the error.
     """
 
-    session: Session
+    session: Session | WatchedSession
     report: Callable[[str, NnError], None]
 
-    def call(
-        self, function: abi.Function, memory: Callable[[], GuestMemory | None], arguments: tuple[int, ...]
-    ) -> int:
+    def call(self, function: abi.Function, memory: GuestMemory | None, arguments: tuple[int, ...]) -> int:
         """Run one wasi-nn call and return its errno; never raises.
 
-        `memory` gives None when the guest exports none; `arguments` are as core wasm gives them, signed.
+        `memory` is None when the guest exports none; `arguments` are unsigned.
         """
         try:
-            self._dispatch(function, memory(), tuple(map(u32, arguments)))
+            self.session.dialect.enter(function.module)
+            self._dispatch(function, memory, arguments)
         except NnError as problem:
             error = problem
         except OutsideMemoryError as problem:
@@ -77,10 +60,10 @@ class Bindings:
         for param, value in zip(function.params, arguments, strict=True):
             if param.size:
                 memory.check(value, param.size, param.name)
-        handler = getattr(self, function.name, None)
+        handler = _handler(function.module, function.name)
         if handler is None:
             raise NnError(Condition.NOT_PROVIDED, f"this host does not have `{function.name}`")
-        handler(memory, *arguments)
+        handler(self, memory, *arguments)
 
     def load(  # noqa: PLR0913, PLR0917 - the spec's parameters
         self,
@@ -102,18 +85,31 @@ class Bindings:
             memory.check(ptr, length, f"builder[{number}]")
         total = sum(length for _, length in ranges)
         if total > limits.model_bytes:  # builders may overlap: the sum can be far beyond the guest's memory
-            raise NnError(Condition.ABSURD_SIZE, f"{total} bytes of model; {limits.model_bytes} is the most")
+            reason = f"{total} bytes of model; {limits.model_bytes} is the most"
+            raise NnError(Condition.ABSURD_SIZE, reason, "model_bytes")
         builders = tuple(memory.read(ptr, length, "builder") for ptr, length in ranges)
         memory.write_u32(graph_out, self.session.load(builders, encoding, target), "graph_out")
 
     def load_by_name(self, memory: GuestMemory, name_ptr: int, name_len: int, graph_out: int) -> None:
         """Read the name and load the model registered under it."""
-        memory.check(name_ptr, name_len, "name")
-        most = self.session.limits.name_bytes
-        if name_len > most:
-            raise NnError(Condition.ABSURD_SIZE, f"a name of {name_len} bytes; {most} is the most")
-        name = memory.read(name_ptr, name_len, "name")
+        name = _text(memory, name_ptr, name_len, "name", self.session.limits.name_bytes)
         memory.write_u32(graph_out, self.session.load_by_name(name), "graph_out")
+
+    def load_by_name_with_config(  # noqa: PLR0913, PLR0917 - the dialects' parameters
+        self,
+        memory: GuestMemory,
+        name_ptr: int,
+        name_len: int,
+        config_ptr: int,
+        config_len: int,
+        graph_out: int,
+    ) -> None:
+        """Read the name and the configuration and load the model registered under the name."""
+        memory.check(config_ptr, config_len, "config")
+        name = _text(memory, name_ptr, name_len, "name", self.session.limits.name_bytes)
+        config = _text(memory, config_ptr, config_len, "config", self.session.limits.config_bytes)
+        graph = self.session.load_by_name_with_config(name, config)
+        memory.write_u32(graph_out, graph, "graph_out")
 
     def init_execution_context(
         self, memory: GuestMemory, graph: int, graph_execution_context_out: int
@@ -126,16 +122,18 @@ class Bindings:
         """Unpack the tensor and copy it in."""
         packed = memory.read(tensor, abi.TENSOR.size, "tensor")
         fields = abi.Tensor._make(abi.TENSOR.unpack(packed))
-        size = U32.size * fields.dimensions_len
-        memory.check(fields.dimensions_ptr, size, "tensor.dimensions")
-        memory.check(fields.data_ptr, fields.data_len, "tensor.data")
-        most = self.session.limits.rank
-        if fields.dimensions_len > most:
-            raise NnError(Condition.ABSURD_SIZE, f"{fields.dimensions_len} dimensions; {most} is the most")
-        dimensions = memory.read(fields.dimensions_ptr, size, "tensor.dimensions")
-        data = memory.read(fields.data_ptr, fields.data_len, "tensor.data")
-        shape = tuple(length for (length,) in U32.iter_unpack(dimensions))
+        shape = self.shape(memory, fields.dimensions_ptr, fields.dimensions_len)
+        data = memory.view(fields.data_ptr, fields.data_len, "tensor.data")
         self.session.set_input(context, index, TensorView(shape, fields.type, data))
+
+    def shape(self, memory: GuestMemory, ptr: int, rank: int) -> tuple[int, ...]:
+        """Return the `rank` dimensions at `ptr`."""
+        size = U32.size * rank
+        memory.check(ptr, size, "tensor.dimensions")
+        most = self.session.limits.rank
+        if rank > most:
+            raise NnError(Condition.ABSURD_SIZE, f"{rank} dimensions; {most} is the most")
+        return tuple(length for (length,) in U32.iter_unpack(memory.read(ptr, size, "tensor.dimensions")))
 
     def compute(self, memory: GuestMemory, context: int) -> None:  # noqa: ARG002 - every handler has it
         """Run the inference."""
@@ -159,10 +157,7 @@ class Bindings:
                 Condition.BUFFER_TOO_SMALL,
                 f"output {index} has {size} bytes, the buffer {out_buffer_max_size}",
             )
-        output = self.session.get_output(context, index)
-        if len(output) != size:  # the buffer was measured against `size`
-            raise NnError(Condition.UNFORESEEN, f"output {index} has {len(output)} bytes, not {size}")
-        memory.write(out_buffer, output, "out_buffer")
+        self.session.get_output(context, index, memory.view(out_buffer, size, "out_buffer"))
 
     def unload(self, memory: GuestMemory, graph: int) -> None:  # noqa: ARG002 - every handler has it
         """Let go of a graph."""
@@ -175,3 +170,47 @@ class Bindings:
     ) -> None:
         """Let go of a context."""
         self.session.finalize_execution_context(context)
+
+
+def _text(memory: GuestMemory, ptr: int, length: int, what: str, most: int) -> bytes:
+    memory.check(ptr, length, what)
+    if length > most:
+        raise NnError(Condition.ABSURD_SIZE, f"a {what} of {length} bytes; {most} is the most")
+    return memory.read(ptr, length, what)
+
+
+def _handler(module: str, name: str) -> Callable[..., None] | None:
+    """Return the handler of a function: (bindings, memory, *arguments)."""
+    found: Callable[..., None] | None = getattr(Bindings, name, None)
+    return legacy.HANDLERS.get(name, found) if module == legacy.EPOCH.module else found
+
+
+_WIDEST: Final = "wasmedge"
+"""The epoch with every extension function that any host has."""
+
+
+def _described(epoch: abi.Epoch, pointers: Iterable[abi.Param] = ()) -> tuple[abi.Function, ...]:
+    """Return the functions of an epoch, their parameters named as those of their handlers.
+
+    A parameter that points to something points to the same in all functions that have it; `pointers` are
+    those that the interface has not, or has otherwise.
+    """
+    known = {param.name: param for function in abi.FUNCTIONS for param in function.params if param.size}
+    known |= {param.name: param for param in pointers}
+    found = []
+    for name, types in epoch.functions.items():
+        handler = _handler(epoch.module, name)
+        names = list(signature(handler).parameters)[2:] if handler else [""] * len(types.split())
+        params = (
+            known.get(param, abi.Param(param, type_))
+            for param, type_ in zip(names, types.split(), strict=True)
+        )
+        found.append(abi.Function(epoch.module, name, tuple(params), abi.FUNCTIONS[0].results))
+    return tuple(found)
+
+
+FUNCTIONS: Final = _described(abi.EPOCHS[_WIDEST])
+"""The functions of the interface, and the extension functions of other hosts."""
+
+LEGACY_FUNCTIONS: Final = _described(legacy.EPOCH, legacy.POINTERS)
+"""The functions of WAMR's own module, of which a guest may import some besides."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "run": "run one guest",
+        "replay": "make the calls of a trace again, without the guest, and compare the answers",
+        "inspect": "tell what a guest or a model is and wants",
+        "devices": "list the devices that models can run on",
     }
 )
 """Every command and what it is for; each is a module of `host.commands` with a `main(arguments) -> int`."""
@@ -44,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except UsageError as error:
         say("error", str(error))
+        for kind, text in error.details:
+            say(kind, text)
         return EXIT_USAGE
     except SystemExit as end:  # argparse, after it printed its help
         return int(end.code or 0)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import suppress
-from typing import Final
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXIT_TRAP: Final = 1
 EXIT_USAGE: Final = 2
@@ -15,10 +19,15 @@ EXIT_LIMIT: Final = 124
 EXIT_INTERRUPTED: Final = 130
 
 _LINE_CHARACTERS: Final = 2000
+_GRACE: Final = 0.5
 
 
 class UsageError(Exception):
-    """Bad usage or bad input; the message is one line."""
+    """Bad usage or bad input; the message is one line, `details` are more of them as (kind, text)."""
+
+    def __init__(self, message: str, details: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,3 +66,26 @@ def write(text: str) -> None:
     except BrokenPipeError:
         # Python flushes stdout once more at exit and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def deadline(seconds: float | None, message: str) -> Iterator[None]:
+    """End the process with `message` and EXIT_LIMIT when the block takes longer, whatever it is waiting for.
+
+    It gets a little longer than `seconds`, to come to an end by itself; for ever when they are None.
+    """
+    if seconds is None:
+        yield
+        return
+    is_done = Event()
+
+    def end() -> None:
+        if not is_done.wait(seconds + _GRACE):
+            say("error", message)
+            os._exit(EXIT_LIMIT)  # the other thread may be deep inside an inference, a read or a sleep
+
+    Thread(target=end, name="deadline", daemon=True).start()
+    try:
+        yield
+    finally:
+        is_done.set()

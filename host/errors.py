@@ -21,9 +21,30 @@ class Condition(Enum):
     GUEST_MODELS_OFF = (NnErrno.UNSUPPORTED_OPERATION, "the operator allows models by name only")
     NOT_PROVIDED = (NnErrno.UNSUPPORTED_OPERATION, "the host has this extension function by name only")
     DEVICE_NOT_AVAILABLE = (NnErrno.UNSUPPORTED_OPERATION, "the target has no device on this host")
+    PRECISION_NOT_AVAILABLE = (
+        NnErrno.UNSUPPORTED_OPERATION,
+        "the device does not compute in the precision asked for",
+    )
+    LAYOUT_DOES_NOT_FIT = (
+        NnErrno.UNSUPPORTED_OPERATION,
+        "a layout was asked for, and no input of the model is a picture",
+    )
     UNKNOWN_NAME = (NnErrno.NOT_FOUND, "no model is registered under this name")
     BAD_NAME = (NnErrno.INVALID_ARGUMENT, "the name is not UTF-8, or has a NUL in it")
     NAMED_MODEL_FAILED = (NnErrno.RUNTIME_ERROR, "the model registered under this name does not load")
+    NAMED_MODEL_OPTIONS = (
+        NnErrno.UNSUPPORTED_OPERATION,
+        "the named model cannot run with the options that the operator chose",
+    )
+    BAD_CONFIGURATION = (
+        NnErrno.INVALID_ARGUMENT,
+        "the configuration is no JSON object of options that can be",
+    )
+    OPTION_FIXED = (NnErrno.UNSUPPORTED_OPERATION, "the operator does not leave this option to the guest")
+    OUT_OF_CONFIGURATIONS = (
+        NnErrno.BUSY,
+        "the named model is compiled in as many configurations as it may be",
+    )
     HANDLE_NOT_LIVE = (NnErrno.INVALID_ARGUMENT, "the handle is not live")
     INDEX_OUT_OF_RANGE = (NnErrno.INVALID_ARGUMENT, "the model has no input or output of this index")
     DIMENSIONS_DO_NOT_FIT = (NnErrno.INVALID_ARGUMENT, "the dimensions do not fit the model's input")
@@ -47,16 +68,20 @@ class Condition(Enum):
     @property
     def concerns_operator(self) -> bool:
         """Whether the operator must hear of it unasked: it is not the guest's doing."""
-        return self in {Condition.NAMED_MODEL_FAILED, Condition.UNFORESEEN}
+        return self in {Condition.NAMED_MODEL_FAILED, Condition.NAMED_MODEL_OPTIONS, Condition.UNFORESEEN}
 
 
 class NnError(Exception):
-    """A wasi-nn call failed: `condition` decides what the guest gets, `reason` is for a person."""
+    """A wasi-nn call failed: `condition` decides what the guest gets, `reason` is for a person.
 
-    def __init__(self, condition: Condition, reason: str) -> None:
+    `limit` is the field of `host.nn.Limits` whose value the guest came up against, None when it was none.
+    """
+
+    def __init__(self, condition: Condition, reason: str, limit: str | None = None) -> None:
         super().__init__(reason)
         self.condition = condition
         self.reason = reason
+        self.limit = limit
 
     @property
     def errno(self) -> NnErrno:

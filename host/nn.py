@@ -11,14 +11,16 @@ from host.errors import Condition, NnError
 from host.formats import recognise, sniff
 from host.handles import HandleTable
 from host.memory import U32_MASK
-from host.options import DEFAULT, DEVICES, ModelOptions
+from host.models.config import configure, parse
+from host.models.options import DEFAULT, DEVICES, ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from host.abi import ExecutionTarget, TensorType
     from host.backends import Backend, Graph, Port, Request
-    from host.registry import Registry
+    from host.hot_calls import Accepted
+    from host.models.registry import NamedModel, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Limits:
     builders: int = 16
     model_bytes: int = 1 << 31
     name_bytes: int = 4096
+    config_bytes: int = 1 << 16
     rank: int = 32
     tensor_bytes: int = U32_MASK
     """Of an input, an output, or a tensor inside a model; an output's size has to fit a u32 in any case."""
@@ -51,19 +54,28 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class TensorView:
-    """A tensor as the guest described it: nothing in it has been compared with a model."""
+    """A tensor as the guest described it: nothing in it has been compared with a model.
+
+    `data` may be the guest's own memory, and is then good for the length of the call only.
+    """
 
     dimensions: tuple[int, ...]
     type: int
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(slots=True)
-class _Context:
+class Context:
+    """An execution context: which inputs are set, and whether they have been computed since it was made.
+
+    `accepted` has what `host.hot_calls` knows of the inputs as they are; setting one anew clears it.
+    """
+
     graph: Graph
     request: Request
     inputs_set: set[int] = field(default_factory=set)
     is_computed: bool = False
+    accepted: dict[int, Accepted] = field(default_factory=dict)
 
 
 class Session:
@@ -95,9 +107,9 @@ class Session:
         self._registry = registry
         self._notice = notice
         handles = iter(range(1, U32_MASK))  # from 1: a handle that was left at zero is never live
-        self._graphs: HandleTable[Graph] = HandleTable("graph", self.limits.graphs, handles)
-        self._contexts: HandleTable[_Context] = HandleTable(
-            "graph_execution_context", self.limits.contexts, handles
+        self._graphs: HandleTable[Graph] = HandleTable("graph", self.limits.graphs, handles, "graphs")
+        self._contexts: HandleTable[Context] = HandleTable(
+            "graph_execution_context", self.limits.contexts, handles, "contexts"
         )
 
     def load(self, builders: tuple[bytes, ...], encoding: int, target: int) -> int:
@@ -108,27 +120,42 @@ class Session:
         claimed = self.dialect.graph_encoding(encoding, sniff(builders))
         self._graphs.check_room()
         definite = recognise(builders, claimed, self.limits.tensor_bytes)
-        self._notice(f"compiling {sum(map(len, builders))} bytes of {definite.name.lower()} from the guest")
+        self._notice(f"compiling {sum(map(len, builders))} bytes of {definite.value} from the guest")
         return self._graphs.insert(
             self._backend().load(builders, definite, self._serving.options_for(device))
         )
 
     def load_by_name(self, name: bytes) -> int:
         """Return a graph handle for the model the operator registered as `name` (UTF-8)."""
-        try:
-            text = name.decode()
-        except UnicodeDecodeError as error:
-            raise NnError(Condition.BAD_NAME, f"the name is not UTF-8: {error.reason}") from None
-        if "\0" in text:
-            raise NnError(Condition.BAD_NAME, "the name has a NUL in it")
+        text = _name(name)
         self._graphs.check_room()
         return self._graphs.insert(self._registry.graph(text, self._backend, self._notice))
+
+    def load_by_name_with_config(self, name: bytes, config: bytes) -> int:
+        """Return a graph handle for the model registered as `name`, run as `config` (JSON, UTF-8) asks."""
+        text, given = _name(name), parse(config)
+        self._graphs.check_room()
+
+        def options(model: NamedModel) -> ModelOptions:
+            return configure(
+                given,
+                model.options,
+                fixed=model.fixed,
+                devices=self._serving.devices,
+                notice=self._notice,
+            )
+
+        return self._graphs.insert(self._registry.graph(text, self._backend, self._notice, options))
 
     def init_execution_context(self, graph: int) -> int:
         """Return a context handle: its own inputs and outputs for `graph`."""
         live = self._graphs.get(graph)
         self._contexts.check_room()
-        return self._contexts.insert(_Context(live, live.request()))
+        return self._contexts.insert(Context(live, live.request()))
+
+    def context(self, context: int) -> Context | None:
+        """Return the context of a handle; None when it is not live."""
+        return self._contexts.find(context)
 
     def set_input(self, context: int, index: int, tensor: TensorView) -> None:
         """Copy `tensor` in as input `index`, in place of what was there."""
@@ -140,14 +167,15 @@ class Session:
             raise NnError(
                 Condition.TYPE_DIFFERS, f"input {index} is {port.type_name}, got {tensor_type.name.lower()}"
             )
+        live.accepted.pop(index, None)
         live.request.set_input(index, _fit(port, index, tensor.dimensions), tensor.data)
         live.inputs_set.add(index)
 
     def compute(self, context: int) -> None:
         """Run the inference on the inputs as they are set now."""
         live = self._contexts.get(context)
-        unset = [index for index in range(len(live.graph.inputs)) if index not in live.inputs_set]
-        if unset:
+        if len(live.inputs_set) != len(live.graph.inputs):
+            unset = sorted(set(range(len(live.graph.inputs))) - live.inputs_set)
             raise NnError(Condition.INPUT_NOT_SET, f"inputs {unset} are not set")
         live.is_computed = False
         live.request.infer()
@@ -156,15 +184,23 @@ class Session:
     def output_size(self, context: int, index: int) -> int:
         """Return how many bytes `get_output` gives, without copying them: a u32."""
         request = self._computed(context, index)
-        size = request.output_size(index)
+        size = len(request.output(index))
         most = min(self.limits.tensor_bytes, U32_MASK)
         if size > most:
-            raise NnError(Condition.ABSURD_SIZE, f"output {index} has {size} bytes; {most} is the most")
+            reason = f"output {index} has {size} bytes; {most} is the most"
+            raise NnError(Condition.ABSURD_SIZE, reason, "tensor_bytes")
         return size
 
-    def get_output(self, context: int, index: int) -> bytes:
-        """Return output `index` of the last `compute`, as bytes in the model's own layout."""
-        return self._computed(context, index).output(index)
+    def get_output(self, context: int, index: int, destination: memoryview) -> None:
+        """Copy output `index` of the last `compute`, in the model's own layout, to all of `destination`.
+
+        ValueError, and nothing written, when `destination` has another size than `output_size` says.
+        """
+        destination[:] = self._computed(context, index).output(index)
+
+    def output_type_name(self, context: int, index: int) -> str:
+        """Return the name of the element type of output `index`, computed or not; wasi-nn may not have it."""
+        return _port(self._contexts.get(context).graph.outputs, index, "output").type_name
 
     def unload(self, graph: int) -> None:
         """End the life of a graph's handle; contexts of it go on."""
@@ -185,16 +221,26 @@ class Session:
         element = ELEMENT_BYTES[tensor_type.name.lower()]
         needed = math.prod(tensor.dimensions) * element
         if needed > self.limits.tensor_bytes:
-            raise NnError(
-                Condition.ABSURD_SIZE, f"tensor of {needed} bytes; {self.limits.tensor_bytes} is the most"
-            )
+            reason = f"tensor of {needed} bytes; {self.limits.tensor_bytes} is the most"
+            raise NnError(Condition.ABSURD_SIZE, reason, "tensor_bytes")
         if needed != len(tensor.data):
             hint = self.dialect.hint(tensor.type, tensor.dimensions, len(tensor.data))
-            raise NnError(
+            raise self.dialect.mismatch(
                 Condition.DATA_LENGTH,
+                f"tensor type {tensor.type}",
                 f"type {tensor.type} = {tensor_type.name.lower()} needs {needed} bytes for "
                 f"{_shape(tensor.dimensions)}, got {len(tensor.data)}{hint}",
             )
+
+
+def _name(name: bytes) -> str:
+    try:
+        text = name.decode()
+    except UnicodeDecodeError as error:
+        raise NnError(Condition.BAD_NAME, f"the name is not UTF-8: {error.reason}") from None
+    if "\0" in text:
+        raise NnError(Condition.BAD_NAME, "the name has a NUL in it")
+    return text
 
 
 def _port(ports: tuple[Port, ...], index: int, what: str) -> Port:

@@ -2,102 +2,214 @@
 
 from __future__ import annotations
 
-from functools import cache
+from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from wasmtime import (
-    Caller,
-    Engine,
-    Func,
-    FuncType,
-    Linker,
-    Memory,
-    Store,
-    Trap,
-    ValType,
-    WasiConfig,
-    WasmtimeError,
-)
+from wasmtime import Func, Linker, Memory, Store, Trap, TrapCode, WasiConfig, WasmtimeError
 
 from host import abi, guests
-from host.bindings import FUNCTIONS, Bindings
+from host.bindings import FUNCTIONS, LEGACY_FUNCTIONS, Bindings
 from host.dialects import Dialect
-from host.job import BadGuestError, GuestExit, GuestTrapError
-from host.memory import GuestMemory, u32
+from host.engines import ticks
+from host.hot_calls import HotCalls
+from host.job import MEMORY_BYTES, BadGuestError, GuestTrapError, LimitError
 from host.nn import Session
+from host.quantities import shown_size
+from host.tracing.observe import Recorder
+from host.wasmtime_c import MEMORY, HostFunctions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from wasmtime import Instance, InstancePre, Module
 
     from host.backends import Backend
-    from host.job import Job, Listener
+    from host.engines import Clock, Compiled
+    from host.job import Bounds, Job, Listener
+    from host.wasmtime_c import CData
 
 WASI: Final = "wasi_snapshot_preview1"
-MEMORY: Final = "memory"
-"""The export that holds a guest's memory: WASI's convention, the interface text only assumes it."""
+BENCH: Final = "bench"
+"""Where guests written for a benchmark's harness import `start` and `end` from, and run without one too."""
 
-_TYPES: Final = {"i32": ValType.i32, "i64": ValType.i64, "f32": ValType.f32, "f64": ValType.f64}
+TABLE_ELEMENTS: Final = 1 << 20
+TABLES: Final = 16
+"""What any guest may have: a table holds its functions, and compilers make one or two."""
 
 
-def run(job: Job, listener: Listener) -> int:
+class _ExitError(Exception):
+    """The guest ended itself; `code` is the u32 it gave."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def run(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Listener, began: float) -> int:
     """Run the guest to its end and return its exit code, a u32.
 
-    Raises BadGuestError when the guest or what it was to be given cannot be used, before any of its code
-    runs; GuestTrapError when it traps or a WASI call fails in a way that ends it.
+    Args:
+        job: What it is given.
+        guest: The guest, compiled in for the bounds of the job.
+        backend: Gives the backend; called only when a model has to be compiled.
+        listener: Hears of what happens.
+        began: The moment on the monotonic clock from which the time of the run counts.
+
+    Raises:
+        BadGuestError: The guest or what it was to be given cannot be used; none of its code has run.
+        GuestTrapError: It trapped, or a WASI call failed in a way that ends it.
+        LimitError: One of the bounds ended it.
     """
-    engine = Engine()
-    module = guests.read(job.guest, engine)
-    guests.check_start(job.guest, module)
-    linker, store = Linker(engine), Store(engine)
-    linker.define_wasi()
-    _define_exit(linker)
-    dialect = Dialect(job.abi, listener.warn)
-    session = Session(cache(openvino), job.registry, listener.notice, job.limits, dialect, job.serving)
-    define_nn(linker, Bindings(session, listener.report))
-    store.set_wasi(_wasi(job))
-    guests.check_imports(job.guest, module, linker, store)
+    linker, store = Linker(guest.workshop.engine), Store(guest.workshop.engine)
     try:
-        prepared = linker.instantiate_pre(module)
-    except WasmtimeError as error:  # an import of another type than the host's
+        store.set_limits(_memory_most(job.bounds), TABLE_ELEMENTS, instances=1, tables=TABLES, memories=1)
+        functions = HostFunctions(linker)
+        linker.define_wasi()
+        _define_exit(linker, functions)
+        _define_session(functions, job, backend, listener)
+        with WasiConfig() as wasi:
+            _configure(wasi, job)
+            store.set_wasi(wasi)
+        prepared = _prepare(linker, store, job, guest.module)
+        with _bounded(store, guest.workshop.clock, job.bounds, began):
+            return _call(prepared, store, job, functions, listener)
+    finally:  # not left to the garbage collector: its files and its memory go with it
+        store.close()
+        linker.close()
+
+
+def _prepare(linker: Linker, store: Store, job: Job, module: Module) -> InstancePre:
+    try:
+        return linker.instantiate_pre(module)
+    except WasmtimeError as error:
+        guests.check_imports(job.guest, module, linker, store)
         raise BadGuestError(f"guest `{job.guest}`: {guests.one_line(str(error))}") from error
+
+
+@contextmanager
+def _bounded(store: Store, clock: Clock | None, bounds: Bounds, began: float) -> Iterator[None]:
+    """Have the store end what runs in the block when its time or fuel is up."""
+    if bounds.fuel is not None:
+        store.set_fuel(bounds.fuel)
+    if clock is None or bounds.timeout is None:
+        yield
+        return
+    with clock.running():
+        store.set_epoch_deadline(ticks(max(bounds.timeout - (monotonic() - began), 0)))
+        yield
+
+
+def _call(prepared: InstancePre, store: Store, job: Job, functions: HostFunctions, listener: Listener) -> int:
+    instance = None
     try:
         instance = prepared.instantiate(store)  # runs the module's start function, if it has one
         start = instance.exports(store)[guests.START]
         assert isinstance(start, Func)  # noqa: S101 - `check_start` has seen to it
         start(store)
-    except GuestExit as exit_:
-        return exit_.code
-    except Trap as trap:
-        raise GuestTrapError(describe(trap)) from trap
-    except WasmtimeError as error:  # a WASI call that cannot even fail, such as one without a memory
-        raise GuestTrapError(_cause(str(error))) from error
+    except (Trap, WasmtimeError) as problem:  # what a function raised is among them
+        note = _memory_note(instance, store, job.bounds)
+        match functions.raised:
+            case None:
+                raise _ended(problem, job, note, has_begun=instance is not None) from problem
+            case _ExitError(code=code):
+                if code and note:
+                    listener.warn(f"the guest exited with {code}{note}")
+                return code
+            case error:  # Ctrl-C, for one
+                raise error from problem
     return 0
 
 
-def _define_exit(linker: Linker) -> None:
+def _ended(problem: Exception, job: Job, note: str, *, has_begun: bool) -> Exception:
+    """Return what a trap that was no exit comes to."""
+    match problem:
+        case Trap(trap_code=TrapCode.INTERRUPT):
+            return LimitError(job.bounds.out_of_time, "timeout")
+        case Trap(trap_code=TrapCode.OUT_OF_FUEL):
+            fuel = job.bounds.fuel
+            return LimitError(f"the guest has used up the {fuel} units that `--fuel` gives it", "fuel")
+        case Trap():
+            return GuestTrapError(describe(problem) + note)
+        case _ if not has_begun:
+            return _not_started(str(problem), job)
+        case _:  # a WASI call that cannot even fail, such as one without a memory
+            return GuestTrapError(_cause(str(problem)) + note)
+
+
+def _not_started(message: str, job: Job) -> Exception:
+    """Return what a failure to make the guest's memory and tables comes to."""
+    text = guests.one_line(message)
+    if "memory limits" in text:
+        most = shown_size(_memory_most(job.bounds))
+        reason = f"starts with more memory than the {most} that `--max-memory` allows: {text}"
+        return LimitError(f"guest `{job.guest}` {reason}", "max_memory")
+    if "limit" in text:
+        return BadGuestError(f"guest `{job.guest}` wants more than this host gives to any: {text}")
+    return GuestTrapError(_cause(message))
+
+
+def _memory_most(bounds: Bounds) -> int:
+    return MEMORY_BYTES if bounds.memory_bytes is None else bounds.memory_bytes
+
+
+def _memory_note(instance: Instance | None, store: Store, bounds: Bounds) -> str:
+    """Return how full the guest's memory was, if that may be why it failed.
+
+    Nobody tells that the guest asked for more and did not get it: all that is known is what it had.
+    """
+    memory = instance.exports(store).get(MEMORY) if instance else None
+    if not isinstance(memory, Memory):
+        return ""
+    size, most = memory.data_len(store), _memory_most(bounds)
+    if bounds.memory_bytes is None and size < most // 2:
+        return ""
+    return f"; its memory stood at {shown_size(size)} of the {shown_size(most)} that `--max-memory` allows"
+
+
+def _define_exit(linker: Linker, functions: HostFunctions) -> None:
     """Put our `proc_exit` in place of wasmtime's, which refuses codes from 126 on."""
 
-    def proc_exit(code: int) -> None:
-        raise GuestExit(u32(code))
+    def proc_exit(_caller: CData, values: CData) -> None:
+        raise _ExitError(values[0].u32)
 
     linker.allow_shadowing = True
-    linker.define_func(WASI, "proc_exit", FuncType([ValType.i32()], []), proc_exit)
+    functions.define(WASI, "proc_exit", ("i32",), (), proc_exit)
     linker.allow_shadowing = False
 
 
-def define_nn(linker: Linker, bindings: Bindings) -> None:
-    """Define every function of the interface, and the extension functions of other hosts, in `linker`."""
-    for function in FUNCTIONS:
-        kind = FuncType(
-            [_TYPES[param.type]() for param in function.params],
-            [_TYPES[result]() for result in function.results],
-        )
-        linker.define_func(abi.MODULE, function.name, kind, _handler(bindings, function), access_caller=True)
+def _define_session(
+    functions: HostFunctions, job: Job, backend: Callable[[], Backend], listener: Listener
+) -> None:
+    recorder = None if listener.watch is None else Recorder(listener.watch, listener)
+    dialect = Dialect(job.abi, (recorder or listener).warn)
+    session = Session(backend, job.registry, listener.notice, job.limits, dialect, job.serving)
+    if recorder is None:
+        bindings = Bindings(session, listener.report)
+        define_nn(functions, bindings, HotCalls(functions, bindings, session))
+    else:
+        recorder.attach(session)
+        define_nn(functions, recorder)
+
+
+def define_nn(functions: HostFunctions, bindings: Bindings | Recorder, hot: HotCalls | None = None) -> None:
+    """Define the functions of the interface, its extensions, WAMR's own module and BENCH.
+
+    `hot` has those of the interface that it serves in place of `bindings`, if it is given.
+    """
+    for mark in ("start", "end"):
+        functions.define(BENCH, mark, (), (), _no_operation)
+    for function in (*FUNCTIONS, *LEGACY_FUNCTIONS):
+        types = [param.type for param in function.params]
+        handler = _handler(functions, bindings, function)
+        if function.module == abi.MODULE:
+            handler = getattr(hot, function.name, handler)
+        functions.define(function.module, function.name, types, function.results, handler)
 
 
 def openvino() -> Backend:
     """Return a new OpenVINO backend; importing it here keeps it out of runs that need no model."""
-    from host.backends.openvino import OpenVino  # noqa: PLC0415 - takes 0.3 s, see above
+    from host.backends.openvino import OpenVino  # noqa: PLC0415 - takes a while, see above
 
     return OpenVino()
 
@@ -118,28 +230,36 @@ def _cause(message: str) -> str:
     return guests.one_line(message.partition("Caused by:")[2] or message)
 
 
-def _handler(bindings: Bindings, function: abi.Function) -> Callable[..., int]:
-    def handle(caller: Caller, *arguments: int) -> int:
-        return bindings.call(function, lambda: _memory(caller), arguments)
+def _no_operation(_caller: CData, _values: CData) -> None:
+    """Do nothing, in the place of a harness that takes the time between two marks."""
+
+
+def _handler(
+    functions: HostFunctions, bindings: Bindings | Recorder, function: abi.Function
+) -> Callable[[CData, CData], None]:
+    indexes = range(len(function.params))
+
+    def handle(caller: CData, values: CData) -> None:
+        arguments = tuple([values[index].u32 for index in indexes])
+        values[0].u32 = bindings.call(function, functions.guest_memory(caller), arguments)
 
     return handle
 
 
-def _memory(caller: Caller) -> GuestMemory | None:
-    memory = caller.get(MEMORY)
-    return GuestMemory(memory, caller) if isinstance(memory, Memory) else None
-
-
-def _wasi(job: Job) -> WasiConfig:
-    wasi = WasiConfig()
+def _configure(wasi: WasiConfig, job: Job) -> None:
     wasi.argv = [job.guest.name, *job.arguments]
     wasi.env = job.environment
-    wasi.inherit_stdin()
-    wasi.inherit_stdout()
-    wasi.inherit_stderr()
+    if job.stdio is None:
+        wasi.inherit_stdin()
+        wasi.inherit_stdout()
+        wasi.inherit_stderr()
+    else:
+        if job.stdio.stdin is not None:
+            wasi.stdin_file = job.stdio.stdin
+        wasi.stdout_file = job.stdio.stdout
+        wasi.stderr_file = job.stdio.stderr
     for preopen in job.preopens:
         try:
-            wasi.preopen_dir(str(preopen.host), preopen.guest)
+            wasi.preopen_dir(str(preopen.host), preopen.guest, not preopen.is_read_only)
         except WasmtimeError as error:
             raise BadGuestError(f"cannot open `{preopen.host}` for the guest: {error}") from error
-    return wasi

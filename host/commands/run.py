@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from host import dialects, registry
-from host.console import EXIT_TRAP, Parser, UsageError, say
-from host.job import BadGuestError, Bounds, GuestTrapError, Job, Listener, Preopen
-from host.nn import Limits, Serving
+from host import dialects, preopens
+from host.commands import graph_options, limit_options, watch_options
+from host.console import EXIT_LIMIT, EXIT_TRAP, Parser, UsageError, deadline, say
+from host.job import BadGuestError, GuestTrapError, Job, LimitError, Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from host.errors import NnError
+    from host.job import Preopen
 
 EXIT_MASK: Final = 0xFF
 """What the system keeps of an exit code: a guest's `exit(-1)` is 255, as everywhere.
@@ -25,8 +27,10 @@ Where it would keep 0 of a guest's failure, the code is this number: `exit(256)`
 """
 
 _USAGE: Final = (
-    "python -m host run GUEST.wasm [--dir HOST[::GUEST]]... [--env K=V]... [--graph NAME=MODEL]... "
-    "[--abi EPOCH] [--named-graphs-only] [-v] [--] [args...]"
+    "python -m host run GUEST.wasm [--dir HOST[::GUEST][::ro]]... [--env K=V]... "
+    "[--graph NAME=MODEL[,option=value]...]... [--precision P] [--device-map TARGET=DEVICE] "
+    "[--timeout SECONDS] [--max-memory SIZE] [--fuel N] [--abi EPOCH] [--named-graphs-only] "
+    "[--trace[=FILE]] [--stats[=FILE]] [-v] [--] [args...]"
 )
 
 _EPILOG: Final = """\
@@ -43,11 +47,20 @@ examples:
   python -m host run classify.wasm --dir /data/2024::in --graph net=models/net -- --top 3 in/a.png
       the guest sees /data/2024 as `in`; `--top 3` is for the guest; models/net holds model.xml and model.bin
 
+  python -m host run classify.wasm --graph net=net.onnx,device=GPU,precision=f16 --graph-dir models
+      one model on the GPU and in f16, and every model in the folder `models` as it is called there
+
+  python -m host run hello.wasm --dir /data::in::ro --timeout 30 --max-memory 512M --named-graphs-only
+      for a guest you do not trust: it reads /data, and ends after 30 s at the latest
+
   python -m host run -v classify.wasm ...
       when the guest only says "error 1": see the reason of every wasi-nn call that failed
 
+  python -m host run --trace=run.jsonl --stats classify.wasm ...
+      keep every wasi-nn call for `python -m host replay`, and see what they cost
+
 exit codes: the guest's own (its low 8 bits, or 255 if those are 0 and it failed); 1 when it trapped;
-2 for bad usage or input; 130 when interrupted.
+2 for bad usage or input; 124 when a limit ended it; 130 when interrupted.
 """
 
 
@@ -55,7 +68,7 @@ def main(arguments: list[str]) -> int:
     """Run the guest that `arguments` name; return its exit code or the host's own."""
     parser = _parser()
     at = arguments.index("--") if "--" in arguments else len(arguments)
-    options, unknown = parser.parse_known_intermixed_args(arguments[:at])
+    options, unknown = parser.parse_known_intermixed_args(watch_options.spelled_out(arguments[:at]))
     if unknown:
         raise UsageError(
             f"`{unknown[0]}` is no option of the host; if it is for the guest, put `--` before its arguments"
@@ -63,20 +76,30 @@ def main(arguments: list[str]) -> int:
     words = [*options.words, *arguments[at + 1 :]]
     if not words:
         raise UsageError(f"no guest given: {_USAGE}")
-    from host.runner import run  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
 
-    job = _job(words, options)
-    listener = Listener(
-        report=lambda function, error: _report(function, error, is_verbose=options.verbose),
-        notice=lambda text: say("note", text) if options.verbose else None,
-        warn=lambda text: say("note", text),
-    )
+    def notice(text: str) -> None:
+        if options.verbose:
+            say("note", text)
+
+    job = _job(words, options, notice)
+    reports = _Reports(is_verbose=options.verbose)
+    return _run(options, job, Listener(reports.hear, notice, warn=lambda text: say("note", text)))
+
+
+def _run(options: argparse.Namespace, job: Job, listener: Listener) -> int:
+    from host.api import Host  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
+
     try:
-        with _interruptible():
-            code = run(job, listener)
+        with _interruptible(), deadline(job.bounds.timeout, job.bounds.out_of_time):
+            code = watch_options.watched(
+                options, job, lambda watch: Host().run_job(job, replace(listener, watch=watch))
+            )
         return code and (code & EXIT_MASK or EXIT_MASK)
     except BadGuestError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(str(error), error.details) from error
+    except LimitError as error:
+        say("error", str(error))
+        return EXIT_LIMIT
     except GuestTrapError as error:
         say("error", f"the guest trapped: {error}")
         return EXIT_TRAP
@@ -95,15 +118,13 @@ def _parser() -> Parser:
         "words", metavar="GUEST.wasm [args]", nargs="*", help="a core module (.wasm, or .wat)"
     )
     parser.add_argument(
-        "--dir", metavar="HOST[::GUEST]", action="append", default=[],
-        help="a folder the guest may read and write, under the name GUEST (HOST when left out)",
+        "--dir", metavar=preopens.SHAPE, action="append", default=[],
+        help="a folder for the guest, under the name GUEST (HOST when left out); writable unless `ro`",
     )  # fmt: skip
     parser.add_argument("--env", metavar="K=V", action="append", default=[], help="a variable for the guest")
-    parser.add_argument(
-        "--graph", metavar="NAME=MODEL", action="append", default=[],
-        help="a model the guest may load by name: a file "
-        f"({', '.join(registry.SUFFIXES)}) or a folder with {' or '.join(registry.FOLDER_MODELS)} in it",
-    )  # fmt: skip
+    graph_options.add_to(parser)
+    limit_options.add_to(parser)
+    watch_options.add_to(parser)
     parser.add_argument(
         "--abi", choices=dialects.CHOICES, default=dialects.AUTO, metavar="EPOCH",
         help=f"what the guest's numbers mean: {', '.join(dialects.CHOICES)} (default: auto, by the bytes)",
@@ -118,51 +139,37 @@ def _parser() -> Parser:
     return parser
 
 
-def _job(words: list[str], options: argparse.Namespace) -> Job:
+def _job(words: list[str], options: argparse.Namespace, notice: Callable[[str], None]) -> Job:
     if not words[0]:
         raise UsageError(f"the guest's name is empty: {_USAGE}")
-    for word in [*words, *options.dir, *options.env, *options.graph]:
+    for word in [*words, *options.dir, *options.env]:
         if not word.isprintable() and any("\ud800" <= character <= "\udfff" for character in word):
             raise UsageError(f"argument `{word}` is not UTF-8, and a guest's arguments have to be")
-    named = [
-        (name, Path(model))
-        for name, model in (_pair("--graph", text, "NAME=MODEL") for text in options.graph)
-    ]
-    try:
-        models = registry.register(named)
-    except registry.ModelPathError as error:
-        raise UsageError(str(error)) from error
     return Job(
         guest=Path(words[0]),
         arguments=tuple(words[1:]),
         environment=tuple(_pair("--env", text, "K=V") for text in options.env),
         preopens=_preopens(options.dir),
-        registry=models,
+        registry=graph_options.registry_from(options, notice),
         abi=options.abi,
-        limits=Limits(guest_models=not options.named_graphs_only),
-        bounds=Bounds(),
-        serving=Serving(),
+        limits=limit_options.limits_from(options),
+        bounds=limit_options.bounds_from(options),
+        serving=graph_options.serving_from(options),
     )
 
 
 def _pair(option: str, text: str, shape: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
-    if not separator or not name or (option == "--graph" and not value):
+    if not separator or not name:
         raise UsageError(f"`{option} {text}` is not of the form {shape}")
     return name, value
 
 
 def _preopens(texts: Sequence[str]) -> tuple[Preopen, ...]:
-    found: dict[str, Preopen] = {}
-    for text in texts:
-        host, _, guest = text.partition("::")
-        guest = guest or host
-        if not Path(host).is_dir():
-            raise UsageError(f"`--dir {text}`: `{host}` is not a folder")
-        if guest in found:
-            raise UsageError(f"`--dir {text}`: the guest has a folder `{guest}` already")
-        found[guest] = Preopen(Path(host), guest)
-    return tuple(found.values())
+    try:
+        return preopens.checked(map(preopens.preopen, texts))
+    except BadGuestError as error:
+        raise UsageError(f"`--dir`: {error}") from error
 
 
 @contextmanager
@@ -175,6 +182,18 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _report(function: str, error: NnError, *, is_verbose: bool) -> None:
-    if is_verbose or error.condition.concerns_operator:
-        say("note", f"{function} -> {error.errno.value} {error.errno.name.lower()}: {error.reason}")
+class _Reports:
+    """Tells of wasi-nn calls that failed: of all when verbose, else of what is the operator's to mend."""
+
+    def __init__(self, *, is_verbose: bool) -> None:
+        self._is_verbose = is_verbose
+        self._told: set[str] = set()
+
+    def hear(self, function: str, error: NnError) -> None:
+        """Tell of one that failed; of a cap, once, with the option that raises it."""
+        option = limit_options.OPTIONS.get(error.limit or "", "")
+        help_ = f"; `{option}` raises it" if option and option not in self._told else ""
+        self._told.add(option)
+        if help_ or self._is_verbose or error.condition.concerns_operator:
+            reason = f"{error.errno.value} {error.errno.name.lower()}: {error.reason}"
+            say("note", f"{function} -> {reason}{help_}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from host.backends.openvino import OpenVino
+from host.models.registry import Registry
 from host.nn import Session
-from host.registry import Registry
 from tests.host import models
 from tests.host.guests import Guest
 

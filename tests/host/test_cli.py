@@ -205,6 +205,41 @@ def test_graph_by_name(write: Writer, pair: models.IR, *, as_folder: bool) -> No
     assert (done.returncode, done.stderr) == (abi.NnErrno.SUCCESS, "")
 
 
+def test_graph_by_name_in_every_other_way(write: Writer, pair: models.IR, tmp_path: Path) -> None:
+    path = write(BY_NAME)
+    folder = tmp_path / "models" / "net"
+    folder.mkdir(parents=True)
+    (folder / "model.xml").write_bytes(pair[0])
+    manifest = tmp_path / "models.toml"
+    manifest.write_text("[graphs.net]\npath = 'models/net'\nprecision = 'auto'")
+    for options in (
+        ["--graph-dir", folder.parent],
+        ["--nn-graph", f"openvino::{folder}"],
+        ["--graphs", manifest],
+        ["--graph", f"net={folder},threads=1", "--precision", "auto", "--device-map", "gpu=CPU"],
+    ):
+        done = host(path, *options)
+        assert (done.returncode, done.stderr) == (abi.NnErrno.SUCCESS, "")
+
+
+def test_graph_whose_options_cannot_be_had_is_told_unasked(write: Writer, pair: models.IR) -> None:
+    path = write(BY_NAME)
+    (path.parent / "model.xml").write_bytes(pair[0])
+    done = host(path, "--graph", f"net={path.parent},device=GPU.9")
+    assert done.returncode == abi.NnErrno.UNSUPPORTED_OPERATION
+    assert done.stderr.startswith("note: load_by_name -> ")
+    assert "GPU.9" in done.stderr
+
+
+def test_verbose_tells_what_is_compiled_and_how_long_it_took(write: Writer, pair: models.IR) -> None:
+    path = write(BY_NAME)
+    (path.parent / "model.xml").write_bytes(pair[0])
+    done = host(path, "--graph", f"net={path.parent}", "-v")
+    before, after = done.stderr.splitlines()
+    assert before.startswith("note: compiling `net` from ")
+    assert after.startswith("note: compiled `net` in ")
+
+
 def test_graph_without_a_model_of_that_name(write: Writer) -> None:
     done = host(write(BY_NAME))
     assert (done.returncode, done.stderr) == (abi.NnErrno.NOT_FOUND, "")
@@ -260,22 +295,6 @@ def test_bad_wat(tmp_path: Path) -> None:
     _fails(host(path), 2, "does not compile")
 
 
-def test_all_missing_imports_are_named(write: Writer) -> None:
-    imports = f'(import "env" "cos" (func)) (import "{abi.MODULE}" "frobnicate" (func))'
-    imports += '(import "env" "m" (memory 1))'
-    _fails(host(write(_start("", imports, ""))), 2, "`env`.`cos`", "`frobnicate`", "`env`.`m`", "set_input")
-
-
-def test_imports_of_the_legacy_module_are_explained(write: Writer) -> None:
-    module = abi.EPOCHS["wamr-legacy"].module
-    _fails(host(write(_start("", f'(import "{module}" "load" (func))'))), 2, "before", abi.MODULE)
-
-
-def test_import_of_another_type(write: Writer) -> None:
-    imports = f'(import "{abi.MODULE}" "compute" (func (param i64)))'
-    _fails(host(write(_start("", imports))), 2, "compute")
-
-
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -309,7 +328,12 @@ def test_trap_names_its_cause_and_function(write: Writer, body: str, says: str) 
         (["g.wasm", "--graph", "n=nope.xml"], "does not exist"),
         (["g.wasm", "--graph", "n=pyproject.toml"], "suffix"),
         (["g.wasm", "--graph", "n=host"], "model.xml"),
-        (["g.wasm", "--graph", "n=a", "--graph", "n=b"], "2 times"),
+        (["g.wasm", "--graph", "n=host,devise=GPU"], "devise"),
+        (["g.wasm", "--graph-dir", "host/backends"], "no model in it"),
+        (["g.wasm", "--nn-graph", "onnx::host"], "host/model.onnx"),
+        (["g.wasm", "--graphs", "pyproject.toml"], "[graphs.NAME]"),
+        (["g.wasm", "--device-map", "npu=NPU"], "tpu"),
+        (["g.wasm", "--precision", "f64"], "bf16"),
         ([b"g\xff.wasm"], "UTF-8"),
     ],
 )

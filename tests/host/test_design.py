@@ -105,14 +105,14 @@ def test_only_the_command_line_prints_and_exits(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.name))
-def test_only_the_backend_knows_openvino_and_numpy(path: Path) -> None:
+def test_nothing_imports_openvino_or_numpy(path: Path) -> None:
     imports = re.findall(r"^\s*(?:import|from) (openvino|numpy)\b", path.read_text(), re.MULTILINE)
-    assert not imports or path == Path(host.__path__[0], "backends", "openvino.py")
+    assert not imports
 
 
 @pytest.mark.parametrize("module", ["host.cli", "host.runner", "host.nn", "host.bindings"])
-def test_importing_the_host_loads_neither_openvino_nor_numpy(module: str) -> None:
-    code = f"import sys, {module}; print([m for m in ('openvino', 'numpy') if m in sys.modules])"
+def test_importing_the_host_loads_neither_openvino_nor_cffi(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('openvino', 'numpy', 'cffi') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -9,8 +9,9 @@ import pytest
 
 from host.abi import ExecutionTarget, GraphEncoding, NnErrno, TensorType
 from host.errors import Condition
-from host.nn import Limits, Session
-from host.registry import NamedModel, Registry
+from host.models.options import ModelOptions
+from host.models.registry import CONFIGURATIONS, NamedModel, Registry
+from host.nn import Limits, Serving, Session
 from tests.host import models
 from tests.host.guests import CANARY, DATA, OUT, Guest, wat
 
@@ -43,6 +44,12 @@ class Scene:
         self.guest = Guest(Session(self.backend, Registry({}), lambda _: None, limits))
         return self.guest
 
+    def load_with(self, options: ModelOptions) -> int:
+        """Load the model into another guest, whose models run with `options`."""
+        serving = Serving(options)
+        self.guest = Guest(Session(self.backend, Registry({}), lambda _: None, serving=serving))
+        return self.guest.load(self.pair)
+
     def set(
         self, data: bytes, dimensions: tuple[int, ...], kind: int = TensorType.F32, index: int = 0
     ) -> int:
@@ -55,6 +62,31 @@ def _named_model_that_is_none(scene: Scene) -> int:
     path.write_text("<net></net>")
     scene.guest = Guest(Session(scene.backend, Registry({"m": NamedModel(path)}), lambda _: None))
     return scene.guest.load_by_name(b"m")
+
+
+def _named_model_on_a_device_that_is_not_there(scene: Scene) -> int:
+    path = scene.folder / "m.xml"
+    path.write_bytes(scene.pair[0])
+    model = NamedModel(path, ModelOptions(device="GPU.9"))
+    scene.guest = Guest(Session(scene.backend, Registry({"m": model}), lambda _: None))
+    return scene.guest.load_by_name(b"m")
+
+
+def _option_that_is_the_operators(scene: Scene) -> int:
+    model = NamedModel(scene.folder / "m.xml", fixed=frozenset({"device"}))
+    scene.guest = Guest(Session(scene.backend, Registry({"m": model}), lambda _: None))
+    return scene.guest.load_by_name_with_config(b"m", b'{"device": "NPU"}')
+
+
+def _ever_new_configurations(scene: Scene) -> int:
+    path = scene.folder / "m.xml"
+    path.write_bytes(scene.pair[0])
+    path.with_suffix(".bin").write_bytes(scene.pair[1])
+    model = NamedModel(path, ModelOptions(threads=64))  # so that a guest may have as many
+    scene.guest = Guest(Session(scene.backend, Registry({"m": model}), lambda _: None))
+    for threads in range(1, CONFIGURATIONS + 1):
+        assert scene.guest.load_by_name_with_config(b"m", b'{"threads": %d}' % threads) == 0
+    return scene.guest.load_by_name_with_config(b"m", b'{"threads": 63}')
 
 
 def _too_many_graphs(scene: Scene) -> int:
@@ -121,14 +153,18 @@ CASES: list[tuple[str, Condition, Callable[[Scene], int]]] = [
     ("encoding 256 is not encoding 0", C.BAD_ENCODING, lambda s: s.guest.load(s.pair, 256)),
     ("negative encoding", C.BAD_ENCODING, lambda s: s.guest.load(s.pair, -1)),
     ("unknown target", C.BAD_TARGET, lambda s: s.guest.load(s.pair, ENCODING, NONE)),
-    ("tensorflow", C.ENCODING_NOT_SERVED, lambda s: s.guest.load(s.pair, GraphEncoding.TENSORFLOW)),
     ("pytorch", C.ENCODING_NOT_SERVED, lambda s: s.guest.load(s.pair, GraphEncoding.PYTORCH)),
-    ("tensorflowlite", C.ENCODING_NOT_SERVED, lambda s: s.guest.load(s.pair, GraphEncoding.TENSORFLOWLITE)),
     (
-        "autodetect finds TFLite",
+        "autodetect finds a zip",
         C.ENCODING_NOT_SERVED,
-        lambda s: s.guest.load((b"\x1c\0\0\0TFL3",), GraphEncoding.AUTODETECT),
+        lambda s: s.guest.load((b"PK\x03\x04",), GraphEncoding.AUTODETECT),
     ),
+    (
+        "precision of no device",
+        C.PRECISION_NOT_AVAILABLE,
+        lambda s: s.load_with(ModelOptions(precision="f8")),
+    ),
+    ("layout without a picture", C.LAYOUT_DOES_NOT_FIT, lambda s: s.load_with(ModelOptions(layout="nhwc"))),
     ("no builders", C.BUILDER_COUNT, lambda s: s.guest.load(())),
     ("no builders, autodetect", C.BUILDER_COUNT, lambda s: s.guest.load((), GraphEncoding.AUTODETECT)),
     ("IR without weights", C.BUILDER_COUNT, lambda s: s.guest.load(s.pair[:1])),
@@ -171,10 +207,12 @@ CASES: list[tuple[str, Condition, Callable[[Scene], int]]] = [
         lambda s: s.guest.call("get_output_single", s.context, 0, DATA, 8, OUT),
     ),
     (
-        "load_by_name_with_config",
-        C.NOT_PROVIDED,
-        lambda s: s.guest.call("load_by_name_with_config", DATA, 0, DATA, 0, OUT),
+        "configuration is not JSON",
+        C.BAD_CONFIGURATION,
+        lambda s: s.guest.load_by_name_with_config(b"m", b"threads=1"),
     ),
+    ("configuration against the operator", C.OPTION_FIXED, _option_that_is_the_operators),
+    ("ever new configurations", C.OUT_OF_CONFIGURATIONS, _ever_new_configurations),
     ("unload, unknown graph", C.HANDLE_NOT_LIVE, lambda s: s.guest.call("unload", NONE)),
     ("unload, a context", C.HANDLE_NOT_LIVE, lambda s: s.guest.call("unload", s.context)),
     (
@@ -191,6 +229,7 @@ CASES: list[tuple[str, Condition, Callable[[Scene], int]]] = [
     ("name with NUL", C.BAD_NAME, lambda s: s.guest.load_by_name(b"a\0b")),
     ("name far too long", C.ABSURD_SIZE, lambda s: s.guest.load_by_name(bytes(5000))),
     ("named model is none", C.NAMED_MODEL_FAILED, _named_model_that_is_none),
+    ("named model without its device", C.NAMED_MODEL_OPTIONS, _named_model_on_a_device_that_is_not_there),
     ("unknown graph", C.HANDLE_NOT_LIVE, lambda s: s.guest.call("init_execution_context", NONE, OUT)),
     (
         "a context as graph",
@@ -257,12 +296,13 @@ def test_errnos_of_the_documented_table() -> None:
         n.INVALID_ENCODING: {C.BAD_ENCODING, C.ENCODING_NOT_SERVED},
         n.UNSUPPORTED_OPERATION: {
             C.DEVICE_NOT_AVAILABLE, C.MODEL_REFERS_TO_FILES, C.MODEL_UNSAFE,
-            C.GUEST_MODELS_OFF, C.NOT_PROVIDED,
+            C.GUEST_MODELS_OFF, C.NOT_PROVIDED, C.NAMED_MODEL_OPTIONS, C.OPTION_FIXED,
+            C.PRECISION_NOT_AVAILABLE, C.LAYOUT_DOES_NOT_FIT,
         },
         n.NOT_FOUND: {C.UNKNOWN_NAME},
         n.TOO_LARGE: {C.BUFFER_TOO_SMALL, C.ABSURD_SIZE},
         n.MISSING_MEMORY: {C.NO_MEMORY},
-        n.BUSY: {C.OUT_OF_HANDLES},
+        n.BUSY: {C.OUT_OF_HANDLES, C.OUT_OF_CONFIGURATIONS},
         n.RUNTIME_ERROR: {
             C.NOT_A_MODEL, C.NAMED_MODEL_FAILED, C.INPUT_NOT_SET,
             C.NOT_COMPUTED, C.COMPUTE_FAILED, C.UNFORESEEN,
