@@ -37,7 +37,7 @@ class HotCalls:
     """The three functions that a guest calls for every inference, of one guest that nobody watches."""
 
     def __init__(self, functions: HostFunctions, bindings: Bindings, session: Session) -> None:
-        """Serve the guest of `functions` and `bindings` from `session`."""
+        """Serve the guest of `functions` from `session`, which is that of `bindings`."""
         self._functions = functions
         self._bindings = bindings
         self._session = session

@@ -185,18 +185,17 @@ def _define_session(
     dialect = Dialect(job.abi, (recorder or listener).warn)
     session = Session(backend, job.registry, listener.notice, job.limits, dialect, job.serving)
     if recorder is None:
-        bindings = Bindings(session, listener.report)
-        define_nn(functions, bindings, HotCalls(functions, bindings, session))
+        define_nn(functions, Bindings(session, listener.report))
     else:
         recorder.attach(session)
         define_nn(functions, recorder)
 
 
-def define_nn(functions: HostFunctions, bindings: Bindings | Recorder, hot: HotCalls | None = None) -> None:
-    """Define the functions of the interface, its extensions, WAMR's own module and BENCH.
-
-    `hot` has those of the interface that it serves in place of `bindings`, if it is given.
-    """
+def define_nn(functions: HostFunctions, bindings: Bindings | Recorder) -> None:
+    """Define the functions of the interface, its extensions, WAMR's own module and BENCH."""
+    hot = None
+    if isinstance(bindings, Bindings) and isinstance(bindings.session, Session):
+        hot = HotCalls(functions, bindings, bindings.session)
     for mark in ("start", "end"):
         functions.define(BENCH, mark, (), (), _no_operation)
     for function in (*FUNCTIONS, *LEGACY_FUNCTIONS):

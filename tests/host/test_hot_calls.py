@@ -1,0 +1,216 @@
+"""A call like one before is made without the checks in full, and no other call is."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from host import abi
+from host.abi import NnErrno, TensorType
+from host.bindings import Bindings
+from host.models.registry import Registry
+from host.nn import Limits, Session
+from tests.host import models
+from tests.host.guests import DATA, DIMENSIONS, OUT, PAGE, TENSOR, Guest, f32, wat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from host.backends.openvino import OpenVino
+
+END = 4 * PAGE
+ROOM = 64
+
+
+@pytest.fixture
+def in_full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of every function whose call is checked in full."""
+    names: list[str] = []
+    call = Bindings.call
+
+    def noted(self: Bindings, function: abi.Function, *rest: Any) -> int:  # noqa: ANN401 - passed on
+        names.append(function.name)
+        return call(self, function, *rest)
+
+    monkeypatch.setattr(Bindings, "call", noted)
+    return names
+
+
+@pytest.fixture
+def context(guest: Guest, pair: models.IR) -> int:
+    """Return a context of y = x + x for f32 [1, 2], its input set and its output computed."""
+    context = guest.context(pair)
+    assert guest.infer(context, f32(1, 2), (1, 2)) == f32(2, 4)
+    return context
+
+
+def describe(guest: Guest, *fields: int) -> None:
+    """Describe a tensor at TENSOR: dimensions and rank, type, data and its size, right or wrong."""
+    guest.put(TENSOR, abi.TENSOR.pack(*fields))
+
+
+def test_repeated_calls_are_not_checked_in_full(guest: Guest, context: int, in_full: list[str]) -> None:
+    for value in range(3):
+        assert guest.infer(context, f32(value, 5), (1, 2)) == f32(2 * value, 10)
+    assert in_full == []
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 1, 2)], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "kind", "code"),
+    [
+        ("float16", TensorType.F16, "e"),
+        ("float32", TensorType.F32, "f"),
+        ("float64", TensorType.F64, "d"),
+        ("uint8", TensorType.U8, "B"),
+        ("int32", TensorType.I32, "i"),
+        ("int64", TensorType.I64, "q"),
+    ],
+)
+def test_every_type_and_rank_is_copied_anew(
+    guest: Guest, shape: tuple[int, ...], dtype: str, kind: TensorType, code: str
+) -> None:
+    context = guest.context(models.double(list(shape), dtype))
+    values = struct.Struct(f"<{math.prod(shape)}{code}")
+    for value in (1, 2, 3):
+        data = [value] * math.prod(shape)
+        doubled = [2 * value] * math.prod(shape)
+        assert guest.infer(context, values.pack(*data), shape, kind) == values.pack(*doubled)
+
+
+def test_input_is_what_was_set_last(guest: Guest, context: int, in_full: list[str]) -> None:
+    for value in (7, 8, 9):
+        assert guest.set_input(context, f32(value, value), (1, 2)) == NnErrno.SUCCESS
+    assert guest.call("compute", context) == NnErrno.SUCCESS
+    assert guest.output(context) == f32(18, 18)
+    assert in_full == []
+
+
+@pytest.mark.parametrize(
+    ("tensor", "errno"),
+    [
+        pytest.param((DIMENSIONS, 2, TensorType.F32, END - 7, 8), 1, id="data ends outside"),
+        pytest.param((DIMENSIONS, 2, TensorType.F32, 0xFFFF_FFFC, 8), 1, id="data wraps around"),
+        pytest.param((END - 7, 2, TensorType.F32, DATA, 8), 1, id="dimensions end outside"),
+        pytest.param((0xFFFF_FFFC, 2, TensorType.F32, DATA, 8), 1, id="dimensions wrap around"),
+        pytest.param((DIMENSIONS, 2, TensorType.F32, DATA, 4), 1, id="too little data"),
+        pytest.param((DIMENSIONS, 2, TensorType.F32, DATA, 12), 1, id="too much data"),
+        pytest.param((DIMENSIONS, 1, TensorType.F32, DATA, 8), 1, id="another rank"),
+        pytest.param((DIMENSIONS, 0xFFFF_FFFF, TensorType.F32, DATA, 8), 1, id="absurd rank"),
+        pytest.param((DIMENSIONS, 2, TensorType.I32, DATA, 8), 1, id="another type"),
+        pytest.param((DIMENSIONS, 2, 200, DATA, 8), 1, id="no type"),
+        pytest.param((DATA, 2, TensorType.F32, DATA, 8), 7, id="other dimensions"),
+    ],
+)
+def test_what_differs_is_checked_in_full(
+    guest: Guest, context: int, in_full: list[str], tensor: tuple[int, int, int, int, int], errno: int
+) -> None:
+    guest.put(DATA, f32(5, 6))
+    describe(guest, *tensor)
+    assert guest.call("set_input", context, 0, TENSOR) == errno
+    assert in_full == ["set_input"]
+    assert guest.call("compute", context) == NnErrno.SUCCESS
+    assert guest.output(context) == f32(2, 4)  # of the input before: the bad one changed nothing
+
+
+@pytest.mark.parametrize("tensor", [END - 19, END, 0xFFFF_FFFF])
+def test_tensor_outside_of_memory_is_refused(guest: Guest, context: int, tensor: int) -> None:
+    assert guest.call("set_input", context, 0, tensor) == NnErrno.INVALID_ARGUMENT
+
+
+def test_tensor_at_the_very_end_of_memory_is_read(guest: Guest, context: int, in_full: list[str]) -> None:
+    guest.put(END - 8, f32(3, 4))
+    describe(guest, DIMENSIONS, 2, TensorType.F32, END - 8, 8)
+    packed = guest.get(TENSOR, abi.TENSOR.size)
+    assert guest.call("set_input", context, 0, TENSOR) == NnErrno.SUCCESS
+    guest.put(END - len(packed), packed[:12] + DATA.to_bytes(4, "little") + packed[16:])
+    assert guest.call("set_input", context, 0, END - len(packed)) == NnErrno.SUCCESS
+    assert in_full == []
+
+
+def test_memory_that_grew_is_seen(guest: Guest, context: int, in_full: list[str]) -> None:
+    describe(guest, DIMENSIONS, 2, TensorType.F32, END, 8)
+    assert guest.call("set_input", context, 0, TENSOR) == NnErrno.INVALID_ARGUMENT
+    guest.call("grow")
+    guest.put(END, f32(10, 20))
+    in_full.clear()
+    assert guest.call("set_input", context, 0, TENSOR) == NnErrno.SUCCESS
+    assert guest.call("compute", context) == NnErrno.SUCCESS
+    assert guest.output(context, size=8) == f32(20, 40)
+    assert in_full == []
+
+
+def test_dimensions_that_change_are_followed_back_and_forth(guest: Guest, in_full: list[str]) -> None:
+    context = guest.context(models.double([-1]))
+    for count in (1, 5, 5, 1, 0, 3):
+        values = f32(*range(count))
+        assert guest.infer(context, values, (count,)) == f32(*(2 * value for value in range(count)))
+    assert in_full.count("set_input") == 5  # one of them was like the one before
+
+
+def test_contexts_and_inputs_are_not_mixed_up(guest: Guest, in_full: list[str]) -> None:
+    first, second = (guest.context(models.subtract([2])) for _ in range(2))
+    for a, b in ((1, 2), (3, 4), (5, 6)):
+        for context, sign in ((first, 1), (second, -1)):
+            assert guest.set_input(context, f32(sign * a, 0), (2,), index=0) == NnErrno.SUCCESS
+            assert guest.set_input(context, f32(sign * b, 1), (2,), index=1) == NnErrno.SUCCESS
+        for context, sign in ((first, 1), (second, -1)):
+            assert guest.call("compute", context) == NnErrno.SUCCESS
+            assert guest.output(context) == f32(sign * (a - b), -1)
+    assert in_full.count("set_input") == 4
+
+
+def test_context_that_was_ended_takes_no_more(guest: Guest, context: int) -> None:
+    assert guest.call("finalize_execution_context", context) == NnErrno.SUCCESS
+    assert guest.set_input(context, f32(1, 2), (1, 2)) == NnErrno.INVALID_ARGUMENT
+    assert guest.call("compute", context) == NnErrno.INVALID_ARGUMENT
+    assert guest.call("get_output", context, 0, DATA, ROOM, OUT) == NnErrno.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("buffer", "room", "written"),
+    [
+        (END - 7, 8, OUT),
+        (0xFFFF_FFFF, 8, OUT),
+        (DATA, END, OUT),
+        (DATA, ROOM, END - 3),
+        (DATA, ROOM, 0xFFFF_FFFE),
+    ],
+)
+def test_output_to_outside_of_memory_writes_nothing(
+    guest: Guest, context: int, buffer: int, room: int, written: int
+) -> None:
+    before = guest.get(0, END)
+    assert guest.call("get_output", context, 0, buffer, room, written) == NnErrno.INVALID_ARGUMENT
+    assert guest.get(0, END) == before
+
+
+def test_output_that_is_not_there_is_refused(guest: Guest, context: int, in_full: list[str]) -> None:
+    assert guest.call("get_output", context, 1, DATA, ROOM, OUT) == NnErrno.INVALID_ARGUMENT
+    assert guest.call("get_output", context, 0, DATA, 7, OUT) == NnErrno.TOO_LARGE
+    assert in_full == ["get_output"] * 2
+
+
+def test_output_beyond_the_cap_is_refused(backend: Callable[[], OpenVino]) -> None:
+    guest = Guest(Session(backend, Registry({}), lambda _: None, Limits(tensor_bytes=64)))
+    context = guest.context(models.repeat(9))
+    assert guest.set_input(context, f32(1, 2), (2,)) == NnErrno.SUCCESS
+    assert guest.call("compute", context) == NnErrno.SUCCESS
+    assert guest.call("get_output", context, 0, DATA, 4096, OUT) == NnErrno.TOO_LARGE
+
+
+def test_compute_that_fails_leaves_no_output(guest: Guest) -> None:
+    context = guest.context(models.reshape())
+    assert guest.infer(context, f32(1, 2), (2,)) == f32(1, 2)
+    assert guest.set_input(context, f32(1, 2, 3), (3,)) == NnErrno.SUCCESS
+    assert guest.call("compute", context) == NnErrno.RUNTIME_ERROR
+    assert guest.call("get_output", context, 0, DATA, ROOM, OUT) == NnErrno.RUNTIME_ERROR
+    assert guest.infer(context, f32(3, 4), (2,)) == f32(3, 4)
+
+
+def test_guest_without_memory_computes_nothing(session: Session) -> None:
+    guest = Guest(session, wat(memory=""))
+    assert guest.call("compute", 1) == NnErrno.MISSING_MEMORY
