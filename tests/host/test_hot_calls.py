@@ -12,9 +12,9 @@ from host import abi
 from host.abi import NnErrno, TensorType
 from host.bindings import Bindings
 from host.models.registry import Registry
-from host.nn import Limits, Session
+from host.nn import Limits, Session, TensorView
 from tests.host import models
-from tests.host.guests import DATA, DIMENSIONS, OUT, PAGE, TENSOR, Guest, f32, wat
+from tests.host.guests import DATA, DIMENSIONS, OUT, PAGE, TENSOR, Guest, f32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +211,9 @@ def test_compute_that_fails_leaves_no_output(guest: Guest) -> None:
     assert guest.infer(context, f32(3, 4), (2,)) == f32(3, 4)
 
 
-def test_guest_without_memory_computes_nothing(session: Session) -> None:
-    guest = Guest(session, wat(memory=""))
-    assert guest.call("compute", 1) == NnErrno.MISSING_MEMORY
+def test_input_set_in_another_way_is_not_taken_for_the_last(guest: Guest) -> None:
+    """As functions of another module do, in the same session: what was known of the input is forgotten."""
+    context = guest.context(models.double([-1]))
+    assert guest.infer(context, f32(1, 2, 3), (3,)) == f32(2, 4, 6)
+    guest.session.set_input(context, 0, TensorView((1,), TensorType.F32, f32(7)))
+    assert guest.infer(context, f32(4, 5, 6), (3,)) == f32(8, 10, 12)
