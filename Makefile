@@ -81,8 +81,9 @@ test: setup toolchain rust check-headers guests model lint ## set up and run eve
 	@echo "==> Tests"
 	@$(PY) -m pytest
 
-bench: | setup ## measure the generator on this machine
+bench: toolchain ## measure the generator, and calls beside Wasmtime, on this machine
 	@$(PY) tests/bench/generator.py
+	@$(PY) -m tests.bench.calls
 
 conformance: | toolchain ## run the conformance guests on this host and on Wasmtime
 	@$(PY) -m tests.conformance

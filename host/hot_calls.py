@@ -30,7 +30,7 @@ class Accepted(NamedTuple):
     rank: int
     dimensions: bytes
     size: int
-    data: memoryview
+    data: CData
 
 
 class HotCalls:

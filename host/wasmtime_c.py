@@ -124,10 +124,10 @@ class HostFunctions:
             is_found = lib.wasmtime_caller_export_get(caller, _MEMORY, len(_MEMORY), found)
             if not is_found or found.kind != wasmtime_py.WASMTIME_EXTERN_MEMORY.value:
                 return None
-            self._memory = found.of.memory
+            self._memory = ffi.addressof(found.of, "memory")
             self._alive.append(found)
+        memory = self._memory
         context = lib.wasmtime_caller_context(caller)
-        memory = ffi.addressof(self._memory)
         return lib.wasmtime_memory_data(context, memory), lib.wasmtime_memory_data_size(context, memory)
 
     def guest_memory(self, caller: CData) -> GuestMemory | None:

@@ -45,6 +45,13 @@ class Port:
     type: TensorType | None
     type_name: str
 
+    @property
+    def static_shape(self) -> tuple[int, ...] | None:
+        """The one shape that a tensor here can have; None when there are several."""
+        if self.dimensions is None or any(length.low != length.high for length in self.dimensions):
+            return None
+        return tuple(length.low for length in self.dimensions)
+
 
 class Request(Protocol):
     """One inference at a time, with input tensors of its own."""
@@ -69,7 +76,7 @@ class Request(Protocol):
 
 
 class Graph(Protocol):
-    """A compiled model."""
+    """A compiled model, to which there can be weak references."""
 
     @property
     def inputs(self) -> tuple[Port, ...]:

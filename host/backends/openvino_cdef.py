@@ -90,6 +90,8 @@ void ov_tensor_free(ov_tensor_t* tensor);
 
 ov_status_e ov_infer_request_set_input_tensor_by_index(ov_infer_request_t* infer_request, const size_t idx,
                                                        const ov_tensor_t* tensor);
+ov_status_e ov_infer_request_set_output_tensor_by_index(ov_infer_request_t* infer_request, const size_t idx,
+                                                       const ov_tensor_t* tensor);
 ov_status_e ov_infer_request_get_output_tensor_by_index(const ov_infer_request_t* infer_request,
                                                         const size_t idx, ov_tensor_t** tensor);
 ov_status_e ov_infer_request_infer(ov_infer_request_t* infer_request);

@@ -5,6 +5,7 @@ How it is read and compiled is in `host.backends.openvino`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,7 +26,7 @@ ELEMENTS: Final[Mapping[str, int]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class OpenVinoGraph:
     """A compiled model; `compiled` is an `ov_compiled_model_t *`."""
 
@@ -46,8 +47,8 @@ class OpenVinoGraph:
         return OpenVinoRequest(self, request)
 
 
-class _Input(NamedTuple):
-    """A tensor of one input's, and its data, which lives as long as the tensor."""
+class _Tensor(NamedTuple):
+    """A tensor of the request's own, and its data, which lives as long as the tensor."""
 
     tensor: CData
     dimensions: tuple[int, ...]
@@ -55,10 +56,10 @@ class _Input(NamedTuple):
 
 
 class OpenVinoRequest:
-    """An inference request with input tensors of its own.
+    """An inference request with input tensors of its own, and output tensors where their shape is known.
 
     They are OpenVINO's, never lent: with dynamic shapes OpenVINO writes one request's input into memory that
-    was lent to another. Outputs are looked up anew after each inference, because OpenVINO may move them.
+    was lent to another. An output of dynamic shape is looked up anew after each inference: it may move.
     """
 
     def __init__(self, graph: OpenVinoGraph, request: CData) -> None:
@@ -66,9 +67,14 @@ class OpenVinoRequest:
         self.graph = graph
         self._request = request
         self._lib = graph.ov.lib
-        self._inputs: dict[int, _Input] = {}
+        self._inputs: dict[int, _Tensor] = {}
         self._outputs: dict[int, memoryview] = {}
         self._tensor, self._address, self._size = map(ffi.new, ("ov_tensor_t **", "void **", "size_t *"))
+        self._static = {
+            index: self._new_output(index, port, shape)
+            for index, port in enumerate(graph.outputs)
+            if (shape := port.static_shape) is not None and math.prod(shape)
+        }
 
     def set_input(self, index: int, dimensions: tuple[int, ...], data: bytes | memoryview) -> None:
         """Copy `data` in: into the same tensor as before when the dimensions are the same."""
@@ -95,6 +101,8 @@ class OpenVinoRequest:
 
     def output(self, index: int) -> memoryview:
         """Return the output's data; the request keeps it alive."""
+        if index in self._static:
+            return self._static[index].data
         data = self._outputs.get(index)
         if data is None:
             ov, tensor = self.graph.ov, self._tensor
@@ -105,15 +113,21 @@ class OpenVinoRequest:
                 self._lib.ov_tensor_free(tensor[0])
         return data
 
-    def _new_input(self, index: int, dimensions: tuple[int, ...]) -> _Input:
+    def _new_input(self, index: int, dimensions: tuple[int, ...]) -> _Tensor:
         port = self.graph.inputs[index]
         if port.type is None:
             raise NnError(Condition.TYPE_DIFFERS, f"input {index} is {port.type_name}")
         ov = self.graph.ov
         tensor = new_tensor(ov, ELEMENTS[port.type_name], dimensions)
         ov.check(self._lib.ov_infer_request_set_input_tensor_by_index(self._request, index, tensor))
-        held = self._inputs[index] = _Input(tensor, dimensions, self._data(tensor))
+        held = self._inputs[index] = _Tensor(tensor, dimensions, self._data(tensor))
         return held
+
+    def _new_output(self, index: int, port: Port, shape: tuple[int, ...]) -> _Tensor:
+        ov = self.graph.ov
+        tensor = new_tensor(ov, ELEMENTS[port.type_name], shape)
+        ov.check(self._lib.ov_infer_request_set_output_tensor_by_index(self._request, index, tensor))
+        return _Tensor(tensor, shape, self._data(tensor))
 
     def _data(self, tensor: CData) -> memoryview:
         ov, lib = self.graph.ov, self._lib
