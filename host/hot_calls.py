@@ -6,7 +6,6 @@ alone makes the errors.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from host import abi
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 _BY_NAME: Final = {function.name: function for function in abi.FUNCTIONS}
 _TENSOR: Final = ffi.typeof("guest_tensor *")
+_U32: Final = ffi.typeof("uint32_t *")
+_SUCCESS: Final = int(abi.NnErrno.SUCCESS)
 _TENSOR_SIZE: Final = abi.TENSOR.size
 
 
@@ -46,27 +47,29 @@ class HotCalls:
         """Copy the data of a tensor that differs from the last one in nothing else."""
         context, index, tensor = values[0].u32, values[1].u32, values[2].u32
         if self._set_input_again(caller, context, index, tensor):
-            values[0].u32 = abi.NnErrno.SUCCESS
+            values[0].u32 = _SUCCESS
             return
         errno = self._in_full("set_input", caller, context, index, tensor)
-        if errno == abi.NnErrno.SUCCESS:
+        if errno == _SUCCESS:
             self._accept(caller, context, index, tensor)
         values[0].u32 = errno
 
     def compute(self, caller: CData, values: CData) -> None:
         """Run the inference of a context that has all its inputs."""
         context = values[0].u32
-        with suppress(Exception):  # made again in full, and explained there
+        try:
             self._session.compute(context)  # whoever has a context has a memory
-            values[0].u32 = abi.NnErrno.SUCCESS
-            return
-        values[0].u32 = self._in_full("compute", caller, context)
+        except Exception:  # noqa: BLE001 - made again in full, and explained there
+            values[0].u32 = self._in_full("compute", caller, context)
+        else:
+            values[0].u32 = _SUCCESS
 
     def get_output(self, caller: CData, values: CData) -> None:
         """Copy an output that fits."""
-        context, index, buffer, room, written = (values[number].u32 for number in range(5))
+        context, index, buffer = values[0].u32, values[1].u32, values[2].u32
+        room, written = values[3].u32, values[4].u32
         if self._get_output_again(caller, context, index, buffer, room, written):
-            values[0].u32 = abi.NnErrno.SUCCESS
+            values[0].u32 = _SUCCESS
         else:
             values[0].u32 = self._in_full("get_output", caller, context, index, buffer, room, written)
 
@@ -114,12 +117,13 @@ class HotCalls:
         base, end = memory
         if buffer + room > end or written + U32.size > end:
             return False
-        with suppress(Exception):  # made again in full, and explained there
+        try:
             data = live.request.output(index)
-            size = len(data)
-            if size > room or size > self._session.limits.tensor_bytes:
-                return False
-            ffi.cast("uint32_t *", base + written)[0] = size
-            ffi.memmove(base + buffer, data, size)
-            return True
-        return False
+        except Exception:  # noqa: BLE001 - looked for again in full, and explained there
+            return False
+        size = len(data)
+        if size > room or size > self._session.limits.tensor_bytes:
+            return False
+        ffi.cast(_U32, base + written)[0] = size
+        ffi.memmove(base + buffer, data, size)
+        return True

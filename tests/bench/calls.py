@@ -81,7 +81,7 @@ def measure(folder: Path, scale: float, turns: int) -> dict[str, dict[str, dict[
                 print(f"{task.folder.name}: turn {turn + 1} of {turns}: {name}", file=sys.stderr, flush=True)
                 words = [*command, str(guest), *task.words(max(1, int(task.rounds * scale)))]
                 done = subprocess.run(
-                    words, env={**os.environ, **environment}, cwd=ROOT, check=True, capture_output=True
+                    words, env={**os.environ, **environment}, cwd=ROOT, check=True, stdout=subprocess.PIPE
                 )
                 for call, values in times[name].items():
                     values.append(json.loads(done.stdout)[call])
