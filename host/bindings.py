@@ -48,7 +48,11 @@ class Bindings:
             error = NnError(Condition.UNFORESEEN, f"{type(problem).__name__}: {problem}")
         else:
             return abi.NnErrno.SUCCESS
-        self.report(function.name, error)
+        return self.fail(function.name, error)
+
+    def fail(self, name: str, error: NnError) -> int:
+        """Report that the function `name` failed, and return the errno in the guest's dialect."""
+        self.report(name, error)
         return self.session.dialect.nn_errno(error.errno)
 
     def _dispatch(

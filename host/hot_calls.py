@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from host import abi
+from host.errors import Condition, NnError
 from host.memory import U32
 from host.wasmtime_c import ffi
 
@@ -58,11 +59,14 @@ class HotCalls:
         """Run the inference of a context that has all its inputs."""
         context = values[0].u32
         try:
-            self._session.compute(context)  # whoever has a context has a memory
-        except Exception:  # noqa: BLE001 - made again in full, and explained there
-            values[0].u32 = self._in_full("compute", caller, context)
-        else:
-            values[0].u32 = _SUCCESS
+            self._session.compute(context)
+            errno = _SUCCESS
+        except NnError as error:  # not made again in full: the inference would run twice
+            if error.condition is Condition.HANDLE_NOT_LIVE:  # there may not even be a memory
+                errno = self._in_full("compute", caller, context)
+            else:
+                errno = self._bindings.fail("compute", error)
+        values[0].u32 = errno
 
     def get_output(self, caller: CData, values: CData) -> None:
         """Copy an output that fits."""

@@ -95,14 +95,11 @@ class HostFunctions:
         """
 
         def call(_environment: CData, caller: CData, values: CData, _count: int) -> CData:
-            try:
-                function(caller, values)
-            except BaseException as error:  # noqa: BLE001 - for whoever called the guest
-                self.raised = error
-                return self._lib.wasmtime_trap_new(_TRAP, len(_TRAP))
+            function(caller, values)
             return ffi.NULL
 
-        callback = ffi.callback("function_t", call)
+        # Not a `try` in `call`: a signal can raise before its first line, and cffi would then return success.
+        callback = ffi.callback("function_t", call, onerror=self._raised)
         kind = FuncType([_TYPES[param]() for param in params], [_TYPES[result]() for result in results])
         names = [word for text in (module.encode(), name.encode()) for word in (text, len(text))]
         error = self._lib.wasmtime_linker_define_func_unchecked(
@@ -112,6 +109,11 @@ class HostFunctions:
             self._lib.wasmtime_error_delete(error)
             raise WasmtimeError(f"`{module}`.`{name}` is defined twice")
         self._alive.append(callback)
+
+    def _raised(self, _kind: object, error: BaseException, _traceback: object) -> CData:
+        """Keep what a function raised and return the trap that ends the guest."""
+        self.raised = error
+        return self._lib.wasmtime_trap_new(_TRAP, len(_TRAP))
 
     def memory(self, caller: CData) -> tuple[CData, int] | None:
         """Return the address (a `uint8_t *`) and the size in bytes of the guest's memory, as they are now.

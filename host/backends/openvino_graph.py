@@ -5,7 +5,6 @@ How it is read and compiled is in `host.backends.openvino`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -59,7 +58,8 @@ class OpenVinoRequest:
     """An inference request with input tensors of its own, and output tensors where their shape is known.
 
     They are OpenVINO's, never lent: with dynamic shapes OpenVINO writes one request's input into memory that
-    was lent to another. An output of dynamic shape is looked up anew after each inference: it may move.
+    was lent to another. An output of dynamic shape is looked up anew after each inference, since it may move;
+    where a model passes an input through it is the input's own tensor, and copied before that is set again.
     """
 
     def __init__(self, graph: OpenVinoGraph, request: CData) -> None:
@@ -68,13 +68,15 @@ class OpenVinoRequest:
         self._request = request
         self._lib = graph.ov.lib
         self._inputs: dict[int, _Tensor] = {}
-        self._outputs: dict[int, memoryview] = {}
-        self._tensor, self._address, self._size = map(ffi.new, ("ov_tensor_t **", "void **", "size_t *"))
-        self._static = {
-            index: self._new_output(index, port, shape)
-            for index, port in enumerate(graph.outputs)
-            if (shape := port.static_shape) is not None and math.prod(shape)
-        }
+        self._outputs: dict[int, _Tensor] = {}
+        self._address, self._size = ffi.new("void **"), ffi.new("size_t *")
+        self._dynamic: list[int] = []
+        for index, port in enumerate(graph.outputs):
+            shape = port.static_shape
+            if shape is not None and 0 not in shape:
+                self._outputs[index] = self._new_output(index, port, shape)
+            else:
+                self._dynamic.append(index)
 
     def set_input(self, index: int, dimensions: tuple[int, ...], data: bytes | memoryview) -> None:
         """Copy `data` in: into the same tensor as before when the dimensions are the same."""
@@ -93,25 +95,16 @@ class OpenVinoRequest:
 
     def infer(self) -> None:
         """Run the inference."""
-        self._outputs.clear()
         try:
             self.graph.ov.check(self._lib.ov_infer_request_infer(self._request))
+            for index in self._dynamic:
+                self._outputs[index] = self._found_output(index)
         except OpenVinoError as error:
             raise NnError(Condition.COMPUTE_FAILED, str(error)) from error
 
     def output(self, index: int) -> memoryview:
-        """Return the output's data; the request keeps it alive."""
-        if index in self._static:
-            return self._static[index].data
-        data = self._outputs.get(index)
-        if data is None:
-            ov, tensor = self.graph.ov, self._tensor
-            ov.check(self._lib.ov_infer_request_get_output_tensor_by_index(self._request, index, tensor))
-            try:
-                data = self._outputs[index] = self._data(tensor[0])
-            finally:
-                self._lib.ov_tensor_free(tensor[0])
-        return data
+        """Return the output's data; the request keeps it alive until the next inference."""
+        return self._outputs[index].data
 
     def _new_input(self, index: int, dimensions: tuple[int, ...]) -> _Tensor:
         port = self.graph.inputs[index]
@@ -122,6 +115,16 @@ class OpenVinoRequest:
         ov.check(self._lib.ov_infer_request_set_input_tensor_by_index(self._request, index, tensor))
         held = self._inputs[index] = _Tensor(tensor, dimensions, self._data(tensor))
         return held
+
+    def _found_output(self, index: int) -> _Tensor:
+        """Return the output as the last inference left it."""
+        ov, lib = self.graph.ov, self._lib
+        get = lib.ov_infer_request_get_output_tensor_by_index
+        tensor = ov.make("ov_tensor_t", get, self._request, index, free=lib.ov_tensor_free)
+        data = self._data(tensor)
+        if data and any(_overlap(data, held.data) for held in self._inputs.values()):
+            data = memoryview(bytes(data))
+        return _Tensor(tensor, (), data)
 
     def _new_output(self, index: int, port: Port, shape: tuple[int, ...]) -> _Tensor:
         ov = self.graph.ov
@@ -137,6 +140,11 @@ class OpenVinoRequest:
             return memoryview(bytearray())
         ov.check(lib.ov_tensor_data(tensor, self._address))
         return memoryview(ffi.buffer(self._address[0], size))
+
+
+def _overlap(one: memoryview, other: memoryview) -> bool:
+    starts = [int(ffi.cast("uintptr_t", ffi.from_buffer(data))) for data in (one, other)]
+    return starts[0] < starts[1] + len(other) and starts[1] < starts[0] + len(one)
 
 
 def new_tensor(ov: Library, element: int, dimensions: Sequence[int]) -> CData:

@@ -27,6 +27,12 @@ def subtract(shape: list[int]) -> IR:
     return ir(openvino.Model([ops.subtract(a, b)], [a, b], "subtract"))
 
 
+def passed_through(shape: list[int]) -> IR:
+    """Return the IR of two outputs for one input of f32: the input itself, and its double."""
+    x = ops.parameter(shape, np.float32)
+    return ir(openvino.Model([ops.result(x), ops.result(ops.add(x, x))], [x], "passed_through"))
+
+
 def add_constant(value: float) -> IR:
     """Return the IR of y = x + value for x of shape [2]; the constant is in the weights."""
     x = ops.parameter([2], np.float32)

@@ -206,6 +206,42 @@ def test_output_whose_size_no_u32_holds_is_too_large(
     assert (guest.condition, guest.u32()) == (Condition.ABSURD_SIZE, CANARY)
 
 
+@pytest.mark.parametrize("shape", [[2], [-1]], ids=["static", "dynamic"])
+def test_input_passed_through_stays_as_it_was_computed(guest: Guest, shape: list[int]) -> None:
+    """There OpenVINO's output may be the input's own memory, which is set or freed before the next."""
+    context = guest.context(models.passed_through(shape))
+    for value in (1, 2):
+        assert guest.infer(context, f32(value, 5), (2,)) == f32(value, 5)
+        assert guest.set_input(context, f32(8, 9), (2,)) == NnErrno.SUCCESS
+        assert guest.output(context, 0) == f32(value, 5)
+        assert guest.output(context, 1) == f32(2 * value, 10)
+
+
+def test_input_passed_through_outlives_its_tensor(guest: Guest) -> None:
+    context = guest.context(models.passed_through([-1]))
+    many = f32(*range(4000))
+    assert guest.set_input(context, many, (4000,)) == NnErrno.SUCCESS
+    assert guest.call("compute", context) == NnErrno.SUCCESS
+    for count in (1, 3, 4000, 2):
+        assert guest.set_input(context, f32(*[7] * count), (count,)) == NnErrno.SUCCESS
+        assert guest.output(context, 0, size=len(many)) == many
+
+
+def test_compute_that_fails_runs_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = guest.context(models.reshape())
+    assert guest.set_input(context, bytes(12), (3,)) == NnErrno.SUCCESS
+    runs: list[int] = []
+    infer = OpenVinoRequest.infer
+
+    def counted(self: OpenVinoRequest) -> None:
+        runs.append(1)
+        infer(self)
+
+    monkeypatch.setattr(OpenVinoRequest, "infer", counted)
+    assert guest.call("compute", context) == NnErrno.RUNTIME_ERROR
+    assert (len(runs), guest.condition) == (1, Condition.COMPUTE_FAILED)
+
+
 def test_unloaded_graph_lives_on_in_its_contexts(guest: Guest, pair: models.IR) -> None:
     assert guest.load(pair) == NnErrno.SUCCESS
     graph = guest.u32()
