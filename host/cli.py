@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from host.console import EXIT_INTERRUPTED, EXIT_USAGE, UsageError, say, write
+from host.versions import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for kind, text in error.details:
             say(kind, text)
         return EXIT_USAGE
+    except OSError as error:  # none that a command foresaw; those tell more
+        what = "a file" if error.filename is None else f"`{error.filename}`"
+        say("error", f"{what} could not be read or written: {error.strerror or error}")
+        return EXIT_USAGE
     except SystemExit as end:  # argparse, after it printed its help
         return int(end.code or 0)
 
@@ -61,7 +65,7 @@ def _main(arguments: list[str]) -> int:
         write("".join([_HELP_HEAD, *lines, _HELP_TAIL]))
         return 0
     if command == "--version":
-        write(f"{_version()}\n")
+        write(f"{version_of('wasinn-sdk') or 'wasinn-sdk, not installed'}\n")
         return 0
     if command not in COMMANDS:
         problem = f"no command `{command}`" if command else "no command given"
@@ -69,10 +73,3 @@ def _main(arguments: list[str]) -> int:
         raise UsageError(f"{problem}: the commands are {names}; `python -m host --help` says more")
     code: int = import_module(f"host.commands.{command}").main(arguments[1:])
     return code
-
-
-def _version() -> str:
-    try:
-        return version("wasinn-sdk")
-    except PackageNotFoundError:
-        return "wasinn-sdk, not installed"

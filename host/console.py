@@ -10,7 +10,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 EXIT_TRAP: Final = 1
 EXIT_USAGE: Final = 2
@@ -32,6 +32,19 @@ class UsageError(Exception):
 
 class Parser(argparse.ArgumentParser):
     """argparse, but a problem is a UsageError and help does not fail on a closed pipe."""
+
+    def __init__(
+        self, command: str, description: str = "", epilog: str = "", usage: str | None = None
+    ) -> None:
+        """Parse the options of `command`; they cannot be shortened, and `epilog` is shown as it is."""
+        super().__init__(
+            prog=f"python -m host {command}",
+            usage=usage,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
 
     def error(self, message: str) -> None:  # type: ignore[override]  # typeshed: NoReturn, and so it is
         """Raise UsageError."""
@@ -57,35 +70,43 @@ def printable(text: str) -> str:
 
 
 def write(text: str) -> None:
-    """Print to stdout; a reader that has gone away is no error."""
+    """Print to stdout, with escapes for what its encoding lacks; a reader that has gone away is no error."""
     if sys.stdout is None:
         return
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes stdout once more at exit and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 @contextmanager
-def deadline(seconds: float | None, message: str) -> Iterator[None]:
+def deadline(seconds: float | None, message: str) -> Iterator[list[Callable[[], None]]]:
     """End the process with `message` and EXIT_LIMIT when the block takes longer, whatever it is waiting for.
 
-    It gets a little longer than `seconds`, to come to an end by itself; for ever when they are None.
+    It gets a little longer than `seconds`, to come to an end by itself; for ever when they are None. Yields a
+    list: what the block puts into it is called before the end, while the block still runs in its own thread.
     """
+    at_last: list[Callable[[], None]] = []
     if seconds is None:
-        yield
+        yield at_last
         return
     is_done = Event()
 
     def end() -> None:
         if not is_done.wait(seconds + _GRACE):
+            for last in at_last:
+                with suppress(Exception):  # nothing may keep the process from its end
+                    last()
             say("error", message)
             os._exit(EXIT_LIMIT)  # the other thread may be deep inside an inference, a read or a sleep
 
     Thread(target=end, name="deadline", daemon=True).start()
     try:
-        yield
+        yield at_last
     finally:
         is_done.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from wasmtime import Engine, Func, FuncType, Linker, Module, Store, WasmtimeError, wat2wasm
@@ -24,6 +25,12 @@ COMPONENT: Final = (
 )
 """Why a component cannot be run."""
 
+_TEXT: Final = re.compile(rb"\s*(\(\s*(module|component)\b|;;|\(;)")
+"""How text begins; no model does."""
+
+_BINARY_SUFFIX: Final = ".wasm"
+_TEXT_SUFFIX: Final = ".wat"
+
 
 def compiled(path: Path, code: bytes, engine: Engine) -> Module:
     """Return the module in `code`, a binary, compiled; `path` is what the guest is called in messages."""
@@ -38,12 +45,40 @@ def compiled(path: Path, code: bytes, engine: Engine) -> Module:
 
 
 def read_code(path: Path) -> bytes:
-    """Return the bytes of the guest in the file at `path`, as a binary even if the file is text (`.wat`)."""
+    """Return the bytes of the guest in the file at `path`, as a binary even if the file is text."""
     try:
-        code = path.read_bytes()
-        return bytes(wat2wasm(code)) if path.suffix == ".wat" else code
+        data = path.read_bytes()
     except OSError as error:
         raise BadGuestError(f"cannot read guest `{path}`: {error.strerror}") from error
+    return as_binary(path, data)
+
+
+def is_like_a_guest(path: Path, head: bytes) -> bool:
+    """Return whether to take a file for a guest: by its first bytes, or else by its name."""
+    return (
+        head.startswith(wasm.MAGIC)
+        or path.suffix.lower() in {_BINARY_SUFFIX, _TEXT_SUFFIX}
+        or _TEXT.match(head) is not None
+    )
+
+
+def as_binary(path: Path, data: bytes) -> bytes:
+    """Return the guest in `data`, binary or text, as a binary; `path` is what it is called.
+
+    What is neither is returned as it is. BadGuestError for text that is named as a binary, or is wrong.
+    """
+    if data.startswith(wasm.MAGIC):
+        return data
+    is_text = _TEXT.match(data) is not None
+    suffix = path.suffix.lower()
+    if is_text and suffix == _BINARY_SUFFIX:
+        raise BadGuestError(
+            f"guest `{path}` is not WebAssembly but text: give it a name that ends in `{_TEXT_SUFFIX}`"
+        )
+    if not is_text and suffix != _TEXT_SUFFIX:
+        return data
+    try:
+        return bytes(wat2wasm(data))
     except WasmtimeError as error:
         raise BadGuestError(f"guest `{path}` does not compile: {one_line(str(error))}") from error
 

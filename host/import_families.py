@@ -117,7 +117,10 @@ FAMILIES: Final = (
         "`wasm-bindgen` feature of a dependency",
         _JAVASCRIPT,
     ),
-    Family("bench", ".*", "marks for a benchmark's harness", "build the guest without them", ("Sightglass",)),
+    Family(
+        "bench", ".*", "marks for a benchmark's harness",
+        "this host has only `start` and `end` of these: build the guest without the others", ("Sightglass",),
+    ),
     Family(
         ".*", ".*", "neither WASI nor wasi-nn",
         f"{_TARGET}; the host that the guest was written for has to provide it",

@@ -25,7 +25,6 @@ RUNTIMES: Final[Mapping[str, str]] = MappingProxyType(
 NN_MODULES: Final = frozenset(epoch.module for epoch in abi.EPOCHS.values())
 """The modules that wasi-nn has had."""
 
-_LEGACY_MODULE: Final = abi.EPOCHS[RUNTIMES[WAMR_LEGACY]].module
 _DOT: Final = re.DOTALL
 _LIKE_NN: Final = re.compile(r"([\w-]*[^a-z:])?wasi[_-]?(ephemeral)?[_-]?nn([^a-z:][\w-]*)?")
 _CHARACTERS: Final = 200
@@ -130,9 +129,6 @@ def _nn_family(wanted: Import) -> tuple[str, tuple[str, ...], str]:
     if not any(wanted.name in epoch.functions for epoch in epochs):
         known = dict.fromkeys(name for epoch in epochs for name in epoch.functions)
         return "no function of wasi-nn", hosts, f"`{wanted.module}` is known to have {', '.join(known)}"
-    if wanted.module == _LEGACY_MODULE:
-        what = "WAMR's wasi-nn from before it took the common one"
-        return what, hosts, f"build against `{abi.MODULE}`, which came after it"
     if not hosts:
         what = "wasi-nn with other parameters"
         return what, hosts, "make the bindings anew from the spec, or use those in guest/"

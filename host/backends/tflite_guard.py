@@ -27,10 +27,11 @@ _VTABLE_HEAD: Final = 4
 # Slots of tables, as TensorFlow Lite's schema orders them.
 _MODEL_OPERATORS, _MODEL_GRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _OPERATOR_OLD, _OPERATOR_CUSTOM, _OPERATOR_BUILTIN = 0, 1, 3
-_GRAPH_TENSORS: Final = 0
+_GRAPH_TENSORS, _GRAPH_NODES = 0, 3
+_NODE_OPERATOR: Final = 0
 _TENSOR_SHAPE, _TENSOR_SIGNATURE = 0, 7
 _BUFFER_OFFSET: Final = 1
-_GATHER_ND: Final = 107  # of its enum BuiltinOperator
+_CUSTOM, _GATHER_ND = 32, 107  # of its enum BuiltinOperator
 
 _UINT: Final = Struct("<I")
 _INT: Final = Struct("<i")
@@ -73,6 +74,30 @@ def check_tflite(model: bytes, tensor_bytes: int) -> None:
     for data in buffer.tables(root, _MODEL_BUFFERS):
         if buffer.number(data, _BUFFER_OFFSET, _LONG) > 1:  # 0 and 1 stand for "inside the FlatBuffer"
             raise NnError(Condition.NOT_A_MODEL, "the model keeps tensors outside of its FlatBuffer")
+
+
+def operations(model: bytes) -> Iterator[int | str]:
+    """Yield what each operation of a model is: the number of a built-in operator, the name of another.
+
+    Those of all graphs, one after the other. Raises NnError: NOT_A_MODEL or ABSURD_SIZE.
+    """
+    buffer = _Buffer(memoryview(model), iter(range(_MOST_OBJECTS)))
+    root = buffer.table(buffer.follow(0))
+    kinds = [_kind(buffer, operator) for operator in buffer.tables(root, _MODEL_OPERATORS)]
+    for graph in buffer.tables(root, _MODEL_GRAPHS):
+        for node in buffer.tables(graph, _GRAPH_NODES):
+            index = buffer.number(node, _NODE_OPERATOR, _UINT)
+            if index >= len(kinds):
+                raise NnError(Condition.NOT_A_MODEL, f"operator {index} of {len(kinds)}")
+            yield kinds[index]
+
+
+def _kind(buffer: _Buffer, operator: _Table) -> int | str:
+    # The first field came to its end at 127, and files that have the other one may have 127 in it.
+    number = max(
+        buffer.number(operator, _OPERATOR_OLD, _BYTE), buffer.number(operator, _OPERATOR_BUILTIN, _INT)
+    )
+    return buffer.text(operator, _OPERATOR_CUSTOM) if number == _CUSTOM else number
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,14 +77,14 @@ def guess(imports: Iterable[Import], sections: Iterable[Section]) -> Guess | Non
         return None
     of_imports = [Evidence(f"imports `{w.module}`.`{w.name}` {w.type}", epochs_of(w)) for w in used]
     possible = _agreed(of_imports)
-    telling = [evidence for evidence in of_imports if len(evidence.epochs) < len(_by_module(used))]
+    most = len(_of_modules({wanted.module for wanted in used}))
+    telling = [evidence for evidence in of_imports if len(evidence.epochs) < most]
     marks = list(dict.fromkeys(_marks(sections)))
     likely = _agreed([Evidence("", possible), *marks]) if marks else possible
     return Guess(likely, possible, (*telling, *marks), _note(likely, possible))
 
 
-def _by_module(used: list[Import]) -> list[str]:
-    modules = {wanted.module for wanted in used}
+def _of_modules(modules: set[str]) -> list[str]:
     return [name for name, epoch in abi.EPOCHS.items() if epoch.module in modules]
 
 

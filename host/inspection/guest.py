@@ -79,9 +79,14 @@ class GuestFacts:
     dialect: evidence.Guess | None = None
 
 
-def inspect(path: Path) -> GuestFacts:
-    """Return the facts of the guest in the file at `path`; BadGuestError when it is none or is malformed."""
-    code = guests.read_code(path)
+def inspect(path: Path, data: bytes) -> GuestFacts:
+    """Return the facts of the guest in `data`; BadGuestError when it is none or is malformed.
+
+    Args:
+        path: The file that the data was read from.
+        data: The guest, binary or text.
+    """
+    code = guests.as_binary(path, data)
     try:
         return _component(path, code) if is_component(code) else _core(path, code)
     except WasmError as error:

@@ -6,16 +6,17 @@ in this process, as `run --graph` does, and may not have data outside of its own
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from xml.parsers.expat import ExpatError
 
 from host.dialects import ELEMENT_BYTES
 from host.errors import NnError
-from host.formats import Format, sniff
+from host.formats import Format
+from host.inspection.ir_layouts import Layouts, ir_layouts
 from host.inspection.op_counts import op_counts
-from host.models.files import FORMATS, RegistrationError, files_of, find_model
+from host.models.files import RegistrationError, checked_format, files_of, find_model, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,8 @@ class PortFacts:
 
     `shape` has a number, `?` or a range such as `1..8` for each dimension, and is None when their number is
     not fixed. `type` is the backend's name; `tensor_type` is its number in wasi-nn, None when it has none.
-    `bytes` is None when the size is not fixed.
+    `bytes` is None when the size is not fixed. `layout`, such as `[N,C,H,W]`, says what the axes stand for,
+    and is None where the model does not.
     """
 
     index: int
@@ -55,11 +57,12 @@ class PortFacts:
     type: str
     tensor_type: int | None
     bytes: int | None
+    layout: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is told of a model; `ops` maps types to counts, None when the format's are not counted."""
+    """What is told of a model; `ops` maps types to counts, None when they could not be counted."""
 
     file: str
     kind: str
@@ -76,7 +79,7 @@ def inspect(path: Path, backend: Callable[[], Describer]) -> ModelFacts:
     try:
         model = find_model(path)
         data = model.read_bytes()
-        format_ = _format(model, data)
+        format_ = checked_format(model, data)
         files = tuple(_file(part) for part in files_of(model))
         found = backend().describe(model)
     except RegistrationError as error:
@@ -86,41 +89,35 @@ def inspect(path: Path, backend: Callable[[], Describer]) -> ModelFacts:
     except OSError as error:
         raise ModelError(f"cannot read `{error.filename or path}`: {error.strerror}") from error
     ops = op_counts(data, format_)
+    layouts = _layouts(data, format_)
     return ModelFacts(
         file=str(model),
         kind="model",
         format=format_.value,
         files=files,
-        inputs=_ports(found.inputs, found.input_names),
-        outputs=_ports(found.outputs, found.output_names),
+        inputs=_ports(found.inputs, found.input_names, layouts.inputs),
+        outputs=_ports(found.outputs, found.output_names, layouts.outputs),
         ops_count=None if ops is None else sum(ops.values()),
         ops=ops,
     )
 
 
-def _format(model: Path, data: bytes) -> Format:
-    """Return the format by content; ModelError when the name says another, or nothing is recognised."""
-    name = sniff((data,))
-    if name is None:
-        raise ModelError(f"model `{model}` is of no format known here: its bytes look like none")
-    found = Format(name)
-    suffix = next((suffix for suffix, format_ in FORMATS.items() if format_ is found), None)
-    if suffix is None:
-        raise ModelError(
-            f"model `{model}` looks like {name}, which this host does not run: convert it to ONNX"
-        )
-    if model.suffix.lower() != suffix:
-        raise ModelError(f"model `{model}` looks like {name}: give it a name that ends in `{suffix}`")
-    return found
-
-
 def _file(path: Path) -> FileFacts:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return FileFacts(str(path), file.tell(), digest.hexdigest())
+    return FileFacts(str(path), path.stat().st_size, sha256_of(path))
 
 
-def _ports(ports: tuple[Port, ...], names: tuple[str, ...]) -> tuple[PortFacts, ...]:
+def _layouts(data: bytes, format_: Format) -> Layouts:
+    try:
+        return ir_layouts(data) if format_ is Format.OPENVINO else Layouts((), ())
+    except ExpatError:  # OpenVINO's parser is not as strict
+        return Layouts((), ())
+
+
+def _ports(
+    ports: tuple[Port, ...], names: tuple[str, ...], layouts: tuple[str | None, ...]
+) -> tuple[PortFacts, ...]:
+    if len(layouts) != len(ports):  # of a model that OpenVINO has changed, or that has none
+        layouts = (None,) * len(ports)
     return tuple(
         PortFacts(
             index,
@@ -129,8 +126,9 @@ def _ports(ports: tuple[Port, ...], names: tuple[str, ...]) -> tuple[PortFacts, 
             port.type_name,
             None if port.type is None else int(port.type),
             _size(port),
+            layout,
         )
-        for index, (port, name) in enumerate(zip(ports, names, strict=True))
+        for index, (port, name, layout) in enumerate(zip(ports, names, layouts, strict=True))
     )
 
 

@@ -1,7 +1,7 @@
 """Count the operations of a model file by type, by reading the file; no backend, nothing is compiled.
 
-Operations inside of loops, branches and functions count too, once each. Of TensorFlow Lite and of files that
-are not what they seem there is no count.
+Operations inside of loops, branches and functions count too, once each. Of files that are not what they seem
+there is no count.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
 
-from host.backends import protobuf
+from host.backends import protobuf, tflite_guard
+from host.errors import NnError
 from host.formats import Format
+from host.inspection.ir_layouts import parse_ir
+from host.inspection.tflite_names import builtin_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +62,14 @@ def op_counts(data: bytes, format_: Format) -> dict[str, int] | None:
     try:
         if format_ is Format.OPENVINO:
             counted = _of_ir(data)
+        elif format_ is Format.TENSORFLOWLITE:
+            kinds = tflite_guard.operations(data)
+            counted = Counter(builtin_name(kind) if isinstance(kind, int) else kind for kind in kinds)
         elif format_ in _SCHEMAS:
             counted = _of_protobuf(data, *_SCHEMAS[format_])
         else:
             return None
-    except (expat.ExpatError, protobuf.MalformedError):
+    except (expat.ExpatError, protobuf.MalformedError, NnError):
         return None
     return {op: number for op, number in counted.most_common() if op not in _NOT_OPERATIONS}
 
@@ -75,15 +81,8 @@ def _of_ir(xml: bytes) -> Counter[str]:
         if name == "layer":
             counted[attributes.get("type", "")] += 1
 
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.StartDoctypeDeclHandler = _refuse
-    parser.Parse(xml, True)  # noqa: FBT003 - expat takes no keywords
+    parse_ir(xml, start)
     return counted
-
-
-def _refuse(*_: object) -> None:
-    raise expat.ExpatError("a DOCTYPE, which no IR has")
 
 
 def _of_protobuf(data: bytes, root: str, schema: protobuf.Schema, type_at: tuple[str, int]) -> Counter[str]:

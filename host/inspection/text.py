@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from host.guests import REACTOR_START, START
@@ -33,7 +34,7 @@ def guest_lines(facts: GuestFacts) -> Iterator[str]:
     )
     yield from _rows("features", [" ".join(facts.features[:_MOST])] * bool(facts.features))
     yield from _rows("imports", _imports(facts))
-    yield from _rows("exports", [f"{item.name}: {item.type}" for item in facts.exports])
+    yield from _rows("exports", (f"{item.name}: {item.type}" for item in facts.exports))
     yield from _rows("sections", [", ".join(facts.custom_sections[:_MOST])] * bool(facts.custom_sections))
     yield from _rows("links on", [_linking(host) for host in facts.linking])
     yield from _rows("dialect", _dialect(facts.dialect) if facts.dialect else [])
@@ -57,12 +58,13 @@ def _port(port: PortFacts) -> str:
     shape = "of any rank" if port.shape is None else f"[{', '.join(map(str, port.shape))}]"
     number = "no tensor_type of wasi-nn" if port.tensor_type is None else f"tensor_type {port.tensor_type}"
     size = "size not fixed" if port.bytes is None else _bytes(port.bytes)
-    return f"{port.index} {port.name or '(no name)'}: {port.type} {shape}, {number}, {size}"
+    layout = "" if port.layout is None else f" {port.layout}"
+    return f"{port.index} {port.name or '(no name)'}: {port.type} {shape}{layout}, {number}, {size}"
 
 
 def _operations(facts: ModelFacts) -> Iterator[str]:
     if facts.ops is None:
-        yield "not counted in this format"
+        yield "not counted"
         return
     shown = list(facts.ops.items())[:_OPS]
     more = f", and {len(facts.ops) - _OPS} more types" if len(facts.ops) > _OPS else ""
@@ -71,11 +73,12 @@ def _operations(facts: ModelFacts) -> Iterator[str]:
 
 
 def _rows(title: str, texts: Iterable[str]) -> Iterator[str]:
-    shown = list(texts)
-    for number, text in enumerate(shown[:_MOST]):
+    rest = iter(texts)
+    for number, text in enumerate(islice(rest, _MOST)):
         yield f"{'' if number else title:<{_COLUMN}}{text}"
-    if len(shown) > _MOST:
-        yield f"{'':<{_COLUMN}}and {len(shown) - _MOST} more"
+    more = sum(1 for _ in rest)
+    if more:
+        yield f"{'':<{_COLUMN}}and {more} more"
 
 
 def _bytes(count: int) -> str:

@@ -68,12 +68,21 @@ _VALUES: Final = {
 }  # fmt: skip
 _REFERENCES: Final = {0x63: "ref null", 0x64: "ref"}
 _HEAP_TYPE_BITS: Final = 33
+_MOST_VALUES: Final = 1000
+"""How many parameters or results a function may have: what engines allow."""
+
+_SHOWN_VALUES: Final = 32
+"""How many of them its type names: a type is told anew for each import that has it, and those are many."""
+
 _HAS_MAXIMUM, _IS_SHARED, _IS_64, _HAS_PAGE_SIZE = 1, 2, 4, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import; `type` is a signature such as `(i32, i32) -> i32`, or else what it is: `memory`, ..."""
+    """One import; `type` is a signature such as `(i32, i32) -> i32`, or else what it is: `memory`, ...
+
+    Of very many parameters or results the signature names the first and has the number of the rest.
+    """
 
     module: str
     name: str
@@ -271,8 +280,7 @@ def _type(body: Reader, form: int) -> str:
         form = body.byte()
     match form:
         case _Form.FUNCTION:
-            params = [_value(body) for _ in body.items()]
-            return signature(params, [_value(body) for _ in body.items()])
+            return signature(_values(body), _values(body))
         case _Form.STRUCT:
             for _ in body.items():
                 _value(body)
@@ -284,6 +292,20 @@ def _type(body: Reader, form: int) -> str:
             return "array"
         case _:
             raise body.fail(f"a type of the unknown form {form:#x}", body.at - 1)
+
+
+def _values(body: Reader) -> list[str]:
+    """Return the types of parameters or results; those that are too many to name are one, `980 more`."""
+    start = body.at
+    shown = []
+    count = 0
+    for count, _ in enumerate(body.items(), 1):
+        if count > _MOST_VALUES:
+            raise body.fail(f"a function of more than {_MOST_VALUES} parameters or results", start)
+        value = _value(body)
+        if count <= _SHOWN_VALUES:
+            shown.append(value)
+    return [*shown, f"{count - _SHOWN_VALUES} more"] if count > _SHOWN_VALUES else shown
 
 
 def _value(body: Reader) -> str:

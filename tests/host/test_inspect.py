@@ -5,22 +5,34 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 import time
+import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openvino import opset13 as ops
 from wasmtime import wat2wasm
 
 from host import abi, cli
+from host.formats import Format
+from host.inspection import guest as inspect_guest
+from host.inspection import text as inspect_text
+from host.inspection.evidence import guess
+from host.inspection.op_counts import op_counts
 from host.wasm import reader as wasm_reader
 from host.wasm.component import read_component
-from host.wasm.module import read_core, signature
-from host.wasm.reader import WasmError
+from host.wasm.custom import read_marks
+from host.wasm.module import Export, Import, read_core, signature
+from host.wasm.reader import Section, WasmError
 from tests.host import models
 
 if TYPE_CHECKING:
@@ -311,8 +323,85 @@ def test_component_of_a_form_to_come_is_still_named(inspect: Inspect) -> None:
     assert "unknown form 7 at byte 11" in facts["problems"][0]
 
 
-def test_text_is_a_guest_too(inspect: Inspect) -> None:
-    assert inspect.json(inspect.write(b"(module)", "guest.wat"))["kind"] == "core module"
+@pytest.mark.parametrize("name", ["guest.wat", "GUEST.WAT", "guest"])
+@pytest.mark.parametrize("text", [b"(module)", b"\n ;; a guest\n( module)", b"(; a guest ;)(module)"])
+def test_text_is_a_guest_too(inspect: Inspect, text: bytes, name: str) -> None:
+    assert inspect.json(inspect.write(text, name))["kind"] == "core module"
+
+
+def test_text_that_is_named_as_a_binary_is_refused_with_what_to_do(inspect: Inspect) -> None:
+    assert "ends in `.wat`" in inspect.error(b'(module (func (export "_start")))')
+
+
+def test_text_of_any_spelling_of_the_name_runs(inspect: Inspect) -> None:
+    path = inspect.write(b'(func (export "_start"))', "GUEST.WAT")  # `(module ...)` may be left out
+    assert cli.main(["run", str(path)]) == 0
+
+
+def test_binary_that_is_named_as_text_is_a_guest(inspect: Inspect) -> None:
+    path = inspect.write(_wat('(func (export "_start"))'), "guest.wat")
+    assert inspect.json(path)["obstacles"] == []
+    assert cli.main(["run", str(path)]) == 0
+
+
+def test_text_that_is_wrong_is_refused_with_the_place(inspect: Inspect) -> None:
+    assert ":1:10" in inspect.error(inspect.write(b"(module (frob))", "guest.wat"))
+
+
+def _process(*words: str | Path, data: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "host", *words],
+        input=data,
+        capture_output=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("data", [_wat(""), b"(module)"])
+def test_guest_may_come_through_a_pipe(data: bytes) -> None:
+    done = _process("inspect", "/dev/stdin", data=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"/dev/stdin: core module, ")
+
+
+def test_what_comes_through_a_pipe_and_is_no_guest_is_refused() -> None:
+    done = _process("inspect", "/dev/stdin", data=b"<net/>")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: guest `/dev/stdin` is not WebAssembly: it starts with 3c 6e 65 74")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/dev/zero", "neither a file, a folder nor a pipe"),
+        ("x" * 300, "File name too long"),
+        ("nul\0", "null"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(inspect: Inspect, path: str, says: str) -> None:
+    assert says in inspect.error(Path(path))
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped() -> None:
+    done = _process("inspect", "/dev/stdin", data=_wat('(import "env" "λ" (func))'), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"env \\u03bb () -> ()" in done.stdout
+
+
+def test_output_that_cannot_be_written_is_one_line_of_complaint() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "host", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"error: a file could not be read or written: No space left on device\n"
 
 
 def test_shared_memory_and_a_newer_type_section_are_read(inspect: Inspect) -> None:
@@ -328,6 +417,50 @@ def test_guest_that_does_not_validate_is_told(inspect: Inspect) -> None:
     body = b"\x01\x60\0\0"
     bad = HEADER + _section(1, body) + _section(3, b"\x01\0") + _section(10, b"\x01\x03\0\x41\0")
     assert any("not valid" in obstacle for obstacle in inspect.json(bad)["obstacles"])
+
+
+def test_shared_library_is_not_a_guest(inspect: Inspect) -> None:
+    (obstacle,) = inspect.json(HEADER + _custom(b"dylink.0", b""))["obstacles"]
+    assert "shared library" in obstacle
+
+
+def test_of_very_many_imports_the_first_are_shown_with_a_count(inspect: Inspect) -> None:
+    text = inspect.text(_wat('(import "env" "f" (func))' * 150))
+    assert text.count("env f () -> ()  (not here)") == 100
+    assert "\n           and 50 more\n" in text
+
+
+def test_lines_that_are_not_shown_are_not_made() -> None:
+    facts = inspect_guest.inspect(Path("guest.wasm"), _wat(""))
+    facts = replace(facts, exports=(Export("x" * 1000, "function"),) * 20_000)
+    tracemalloc.start()
+    assert len(list(inspect_text.guest_lines(facts))) < 120
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def _params(count: int) -> bytes:
+    return HEADER + _section(1, b"\x01\x60" + _leb(count) + b"\x7f" * count + b"\0")
+
+
+def test_type_of_very_many_parameters_is_told_short(inspect: Inspect) -> None:
+    """It is told for each import that has it: a small file would come to gigabytes."""
+    (wanted,) = inspect.json(_params(1000) + _section(2, b"\x01\0\0\0\0"))["imports"]
+    assert wanted["type"] == f"({'i32, ' * 32}968 more) -> ()"
+
+
+def test_type_of_more_parameters_than_engines_take_is_refused(inspect: Inspect) -> None:
+    assert "more than 1000 parameters or results at byte 13" in inspect.error(_params(1001))
+
+
+def test_very_many_imports_of_wasi_nn_are_judged_soon() -> None:
+    wanted = [Import(abi.MODULE, f"f{number}", "() -> ()") for number in range(20_000)]
+    before = time.monotonic()
+    found = guess(wanted, ())
+    assert found is not None
+    assert len(found.evidence) == 20_000
+    assert time.monotonic() - before < 10
 
 
 def test_names_of_the_guest_cannot_steer_the_terminal(inspect: Inspect) -> None:
@@ -372,9 +505,17 @@ def test_malformed_guest_is_refused_with_the_place(inspect: Inspect, name: str) 
     assert says in inspect.error(HEADER + body)
 
 
-@pytest.mark.parametrize("data", [b"", b"\0asm", b"\0asm\x02\0\0\0", b"MZ what"])
-def test_what_is_no_guest_is_refused(inspect: Inspect, data: bytes) -> None:
-    assert "guest.wasm" in inspect.error(data)
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "is empty"),
+        (b"\0asm", "has version bytes cut off"),
+        (b"\0asm\x02\0\0\0", "has version bytes 02 00 00 00"),
+        (b"MZ what", "is not WebAssembly: it starts with 4d 5a 20 77"),
+    ],
+)
+def test_what_is_no_guest_is_refused(inspect: Inspect, data: bytes, says: str) -> None:
+    assert f"guest.wasm` {says}" in inspect.error(data)
 
 
 def test_number_may_be_longer_than_it_has_to_be(inspect: Inspect) -> None:
@@ -387,6 +528,20 @@ def test_a_million_imports_end_soon(inspect: Inspect) -> None:
     before = time.monotonic()
     assert f"more than {wasm_reader.MOST_ITEMS} items" in inspect.error(HEADER + VOID + _section(2, body))
     assert time.monotonic() - before < 20
+
+
+def test_items_of_all_sections_count_together() -> None:
+    functions = _section(3, _leb(300_000) + bytes(300_000))
+    read_core(HEADER + VOID + functions)
+    with pytest.raises(WasmError, match=f"more than {wasm_reader.MOST_ITEMS} items"):
+        read_core(HEADER + VOID + functions + functions)
+
+
+def test_items_of_all_marks_count_together() -> None:
+    features = Section("target_features", 0, memoryview(_leb(300_000) + b"+\0" * 300_000))
+    assert read_marks([features]).problems == ()
+    (problem,) = read_marks([features, features]).problems
+    assert f"more than {wasm_reader.MOST_ITEMS} items" in problem
 
 
 REAL = _importing("wasmedge", more='(data (i32.const 8) "text")') + _custom(
@@ -483,12 +638,116 @@ def test_model_of_tensorflow(inspect: Inspect) -> None:
 
 
 def test_model_of_tensorflow_lite(inspect: Inspect) -> None:
-    """Its operations are numbers, and not counted."""
-    path = inspect.write(models.tflite(), "m.tflite")
-    facts = inspect.json(path)
-    assert (facts["format"], facts["ops"], facts["ops_count"]) == ("tensorflowlite", None, None)
+    facts = inspect.json(inspect.write(models.tflite(), "m.tflite"))
+    assert (facts["format"], facts["ops"], facts["ops_count"]) == ("tensorflowlite", {"ADD": 1}, 1)
     assert _ports(facts["inputs"]) == [(0, [2], "f32", abi.TensorType.F32, 8)]
-    assert "not counted" in inspect.text(path)
+
+
+@pytest.mark.parametrize(
+    ("operator", "name"),
+    [
+        (models.tflite_operator(models.TFLITE_CUSTOM, "Mine"), "Mine"),
+        (models.tflite_operator(models.TFLITE_GATHER_ND), "GATHER_ND"),
+        (models.tflite_operator(150), "GELU"),
+        (models.tflite_operator(9999), "BUILTIN_9999"),
+        (models.Table({0: ("b", 25)}), "SOFTMAX"),  # before there was the longer number
+    ],
+)
+def test_operations_of_tensorflow_lite_have_their_names(operator: models.Table, name: str) -> None:
+    assert op_counts(models.tflite(operator), Format.TENSORFLOWLITE) == {name: 1}
+
+
+def test_operations_of_all_graphs_are_counted_by_their_kind() -> None:
+    def graph(*kinds: int) -> models.Table:
+        return models.Table({3: tuple(models.Table({0: ("I", kind)}) for kind in kinds)})
+
+    codes = (models.tflite_operator(0), models.tflite_operator(25))
+    model = models.tflite(more={1: codes, 2: (graph(0, 1, 1), graph(1))})
+    counts = op_counts(model, Format.TENSORFLOWLITE)
+    assert counts is not None
+    assert list(counts.items()) == [("SOFTMAX", 3), ("ADD", 1)]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.tflite(more={1: ()}),  # an operation without a kind
+        models.tflite()[:100],
+        b"\xff\xff\xff\xffTFL3",
+    ],
+)
+def test_malformed_tensorflow_lite_is_not_counted(model: bytes) -> None:
+    assert op_counts(model, Format.TENSORFLOWLITE) is None
+
+
+def _declared(pair: models.IR, head: bytes) -> models.IR:
+    return pair[0].replace(b'<?xml version="1.0"?>', head), pair[1]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(f'<?xml version="1.0" encoding="{name}"?>'.encode() for name in ("gbk", "foo", "idna", "utf-16")),
+        b'\n<?xml version="1.0"?>',
+        b'\xef\xbb\xbf<?xml version="1.0"?>',
+        b'\xef\xbb\xbf\r\n<?xml version="1.0"?>',
+        b"",
+    ],
+    ids=str,
+)
+def test_model_that_openvino_reads_is_told_of_however_it_begins(inspect: Inspect, head: bytes) -> None:
+    facts = inspect.json(_ir(inspect, _declared(models.double([2]), head)))
+    assert facts["ops"] == {"Add": 1}
+
+
+def test_model_with_a_document_type_is_not_counted() -> None:
+    """Its entities could make gigabytes of a few lines."""
+    model = b'<net><layers><layer type="Add"/></layers></net>'
+    assert op_counts(model, Format.OPENVINO) == {"Add": 1}
+    assert op_counts(b"<!DOCTYPE net>" + model, Format.OPENVINO) is None
+
+
+def _layouts(facts: Any) -> list[list[str | None]]:  # noqa: ANN401 - JSON
+    return [[port["layout"] for port in facts[ports]] for ports in ("inputs", "outputs")]
+
+
+def test_layout_is_told_where_the_model_says_it(inspect: Inspect) -> None:
+    """Of two inputs and three outputs, one of which is an input."""
+    a, b = ops.parameter([1, 3, 4, 4], np.float32), ops.parameter([1, 3, 4, 4], np.float32)
+    b.set_layout(openvino.Layout("NCHW"))
+    total = ops.add(a, b)
+    results = [ops.result(ops.relu(total)), ops.result(total), ops.result(b)]
+    results[0].set_layout(openvino.Layout("N...C"))
+    path = _ir(inspect, models.ir(openvino.Model(results, [a, b], "m")))
+    assert _layouts(inspect.json(path)) == [[None, "[N,C,H,W]"], ["[N,...,C]", None, "[N,C,H,W]"]]
+    assert "f32 [1, 3, 4, 4] [N,C,H,W], tensor_type" in inspect.text(path)
+
+
+def test_layout_inside_of_a_loop_is_none_of_the_model(inspect: Inspect) -> None:
+    inner = ops.parameter([1, 2], np.float32)
+    inner.set_layout(openvino.Layout("NC"))
+    more = ops.constant(np.bool_(1))
+    body = openvino.Model([ops.result(more), ops.result(ops.relu(inner))], [inner], "b")
+    x = ops.parameter([1, 2], np.float32)
+    x.set_layout(openvino.Layout("HW"))
+    loop = ops.loop(ops.constant(np.int32(2)), ops.constant(np.bool_(1)))
+    loop.set_function(body)
+    loop.set_special_body_ports([-1, 0])
+    loop.set_merged_input(inner, x.output(0), body.results[1].output(0))
+    last = loop.get_iter_value(body.results[1].output(0), -1)
+    path = _ir(inspect, models.ir(openvino.Model([ops.result(last)], [x], "m")))
+    assert b"[N,C]" in path.read_bytes()
+    assert _layouts(inspect.json(path)) == [["[H,W]"], [None]]
+
+
+def test_model_is_refused_in_one_line_without_openvino(inspect: Inspect, tmp_path: Path) -> None:
+    path = _ir(inspect, models.double([2]))
+    (tmp_path / "packages" / "openvino").mkdir(parents=True)
+    (tmp_path / "packages" / "openvino" / "__init__.py").touch()
+    done = _process("inspect", path, PYTHONPATH=str(tmp_path / "packages"))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: OpenVINO is not installed")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_content_decides_what_a_file_is(inspect: Inspect) -> None:
@@ -502,7 +761,7 @@ BAD_MODELS = {
     "junk": ("m.onnx", b"junk", "no format known"),
     "empty": ("m.tflite", b"", "no format known"),
     "of no suffix": ("model", b"junk", "suffix"),
-    "IR that is broken": ("m.xml", b"<?xml version='1.0'?><net", "m.xml"),
+    "IR that is broken": ("m.xml", b"<?xml version='1.0'?><net", "Unable to read the model"),
     "outside of its folder": ("m.onnx", models.onnx(models.external("c", "../x.bin")), "outside of"),
 }
 

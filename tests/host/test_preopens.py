@@ -254,6 +254,11 @@ def test_two_folders_of_one_name(tmp_path: Path) -> None:
         checked(_two(tmp_path))
 
 
+def test_folder_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(host.BadGuestError, match="cannot be used: File name too long"):
+        checked([Preopen(tmp_path / ("x" * 300), "in")])
+
+
 @pytest.mark.parametrize("name", ["nowhere", "file"])
 def test_folder_that_is_none(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()

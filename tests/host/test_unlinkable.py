@@ -142,7 +142,7 @@ CASES = [
     ("__wbindgen_placeholder__", "__wbindgen_throw", "not wasm32-unknown-unknown", "JavaScript"),
     ("wbg", "__wbg_log", "not wasm32-unknown-unknown", "JavaScript"),
     ("./net_bg.js", "__wbg_log", "not wasm32-unknown-unknown", "JavaScript"),
-    ("bench", "pause", "without them", "Sightglass"),
+    ("bench", "pause", "only `start` and `end`", "Sightglass"),
     ("my_host", "log", "provide it", ""),
     ("wasi-nn", "load", abi.MODULE, ""),
     ("wasi_ephemeral_nn_v2", "load", abi.MODULE, ""),
