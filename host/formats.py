@@ -7,18 +7,10 @@ from __future__ import annotations
 
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from host.abi import GraphEncoding
-from host.backends.ir_guard import check_ir
-from host.backends.onnx_guard import check_onnx, is_onnx
-from host.backends.paddle_guard import check_program, is_program
-from host.backends.tensorflow_guard import check_graph_def, is_graph_def
-from host.backends.tflite_guard import check_tflite, is_tflite
 from host.errors import Condition, NnError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 
 class Format(Enum):
@@ -52,34 +44,6 @@ _ADVICE: Final = MappingProxyType(
         Format.PYTORCH: "PyTorch models are code and weights: convert it to OpenVINO IR or ONNX first "
         "(OpenVINO's `ovc`, or `torch.onnx.export`)",
         Format.GGUF: "GGUF holds language models for other runtimes: take the model as OpenVINO IR or ONNX",
-    }
-)
-
-# At byte 0 and nowhere else: with blanks before it the bytes could be of two formats at once, and OpenVINO
-# pick the one that was not checked.
-_XML_STARTS: Final = (b"<?xml", b"<net")
-_ZIP_START: Final = b"PK\x03\x04"
-_GGUF_START: Final = b"GGUF"
-
-_SIGNS: Final[Mapping[Format, Callable[[bytes], bool]]] = MappingProxyType(
-    {
-        Format.OPENVINO: lambda data: data.startswith(_XML_STARTS),
-        Format.TENSORFLOWLITE: is_tflite,
-        Format.PYTORCH: lambda data: data.startswith(_ZIP_START),
-        Format.GGUF: lambda data: data.startswith(_GGUF_START),
-        Format.TENSORFLOW: is_graph_def,
-        Format.PADDLE: is_program,
-        Format.ONNX: is_onnx,
-    }
-)
-"""What each format is told by, the surest first."""
-
-_GUARDS: Final[Mapping[Format, Callable[[bytes, int], None]]] = MappingProxyType(
-    {
-        Format.ONNX: check_onnx,
-        Format.TENSORFLOW: check_graph_def,
-        Format.TENSORFLOWLITE: check_tflite,
-        Format.PADDLE: check_program,
     }
 )
 
@@ -126,17 +90,17 @@ def sniff(builders: tuple[bytes, ...]) -> str | None:
 
 
 def _format_of(builders: tuple[bytes, ...]) -> Format | None:
+    from host.backends.guards import SIGNS  # noqa: PLC0415 - help and usage errors come without the parsers
+
     first = builders[0] if builders else b""
-    return next((format_ for format_, is_it in _SIGNS.items() if is_it(first)), None)
+    return next((format_ for format_, is_it in SIGNS.items() if is_it(first)), None)
 
 
 def _check(format_: Format, builders: tuple[bytes, ...], tensor_bytes: int) -> None:
-    first = builders[0]
-    if not _SIGNS[format_](first):
+    from host.backends.guards import CHECKS, SIGNS  # noqa: PLC0415 - see `_format_of`
+
+    if not SIGNS[format_](builders[0]):
         other = sniff(builders)
         hint = f": it looks like {other}" if other else ""
         raise NnError(Condition.NOT_A_MODEL, f"the first builder is no {format_.value} model{hint}")
-    if format_ is Format.OPENVINO:
-        check_ir(first, len(builders[1]), tensor_bytes)
-    else:
-        _GUARDS[format_](first, tensor_bytes)
+    CHECKS[format_](builders, tensor_bytes)

@@ -62,3 +62,7 @@ class HandleTable(Generic[T]):
         value = self.get(handle)
         del self._live[handle]
         return value
+
+    def clear(self) -> None:
+        """Let go of all."""
+        self._live.clear()

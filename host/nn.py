@@ -39,6 +39,12 @@ class Limits:
     guest_models: bool = True
     """Whether `load` takes models at all: they run in the host's process, outside of the sandbox."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError when a limit is negative."""
+        for name in self.__slots__:
+            if getattr(self, name) < 0:
+                raise ValueError(f"the limit `{name}` is from 0 on, not {getattr(self, name)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -106,6 +112,7 @@ class Session:
         self._backend = backend
         self._registry = registry
         self._notice = notice
+        self._told: set[str] = set()
         handles = iter(range(1, U32_MASK))  # from 1: a handle that was left at zero is never live
         self._graphs: HandleTable[Graph] = HandleTable("graph", self.limits.graphs, handles, "graphs")
         self._contexts: HandleTable[Context] = HandleTable(
@@ -121,9 +128,26 @@ class Session:
         self._graphs.check_room()
         definite = recognise(builders, claimed, self.limits.tensor_bytes)
         self._notice(f"compiling {sum(map(len, builders))} bytes of {definite.value} from the guest")
-        return self._graphs.insert(
-            self._backend().load(builders, definite, self._serving.options_for(device))
-        )
+        options = self._serving.options_for(device)
+        try:
+            return self._graphs.insert(self._backend().load(builders, definite, options))
+        except NnError as error:
+            self._tell_of_choice(error, device, options)
+            raise
+
+    def _tell_of_choice(self, error: NnError, target: ExecutionTarget, options: ModelOptions) -> None:
+        """Warn the operator, once, of a device or precision that cannot be had and is no default."""
+        is_chosen = {
+            Condition.DEVICE_NOT_AVAILABLE: options.device != DEVICES[target],
+            Condition.PRECISION_NOT_AVAILABLE: (options.device, options.precision)
+            != (DEVICES[target], DEFAULT.precision),
+        }
+        if is_chosen.get(error.condition) and error.reason not in self._told:
+            self._told.add(error.reason)
+            self.dialect.warn(
+                f"no model that the guest brings for `{target.name.lower()}` can run as the operator chose, "
+                f"on {options.device} in {options.precision}: {error.reason}"
+            )
 
     def load_by_name(self, name: bytes) -> int:
         """Return a graph handle for the model the operator registered as `name` (UTF-8)."""
@@ -209,6 +233,11 @@ class Session:
     def finalize_execution_context(self, context: int) -> None:
         """End the life of a context, with its inputs and outputs."""
         self._contexts.remove(context)
+
+    def close(self) -> None:
+        """End the life of all handles; what only this guest had of graphs and contexts is gone with it."""
+        self._contexts.clear()
+        self._graphs.clear()
 
     def _computed(self, context: int, index: int) -> Request:
         live = self._contexts.get(context)

@@ -6,16 +6,17 @@ Decides nothing about names and keeps nothing; what a guest brings is checked by
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from host.backends.onnx_guard import NotOnnxError, external_locations
 from host.errors import Condition, NnError
-from host.formats import Format
+from host.formats import Format, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from host.backends import Backend, Graph
     from host.models.options import ModelOptions
@@ -40,6 +41,7 @@ _WEIGHTS: Final[Mapping[Format, str]] = MappingProxyType(
     {Format.OPENVINO: ".bin", Format.PADDLE: ".pdiparams"}
 )
 _CONSTANT: Final = b'type="Const"'
+_XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 
 
 class RegistrationError(Exception):
@@ -85,58 +87,121 @@ def load(path: Path, sha256: str | None, options: ModelOptions, backend: Callabl
     Raises NnError: NOT_A_MODEL, also when the files are not those of `sha256`; MODEL_REFERS_TO_FILES; what
     the backend raises.
     """
-    format_ = _format(path)
-    if sha256 is None and format_ is not Format.ONNX:
-        return backend().load_path(path, options)
     try:
-        builders = _read(path)
-        locations = _locations(builders[0]) if format_ is Format.ONNX else ()
-        _check_hash(sha256, builders, _data_files(path, locations))
+        format_, builders = _checked(path, sha256)
     except OSError as error:
         raise NnError(Condition.NOT_A_MODEL, f"cannot be read: {error}") from error
-    if locations:
-        return backend().load_path(path, options)
-    return backend().load(builders, format_, options)
+    if builders:
+        return backend().load(builders, format_, options)
+    return backend().load_path(path, options)
+
+
+def checked_format(path: Path, model: bytes) -> Format:
+    """Return the format of the model at `path`, which `model` are the bytes of.
+
+    OpenVINO goes by the bytes alone: it would read ONNX under any suffix, and the files that this names.
+
+    Raises NnError(NOT_A_MODEL) when they are not of the format that the suffix tells. Before the XML of an IR
+    there may be a mark of the byte order, blanks and comments, which a guest's IR may not have.
+    """
+    format_ = _format(path)
+    if format_ is Format.OPENVINO and _XML.match(model):
+        return format_
+    found = sniff((model,))
+    if found == format_.value:
+        return format_
+    if found is None:
+        raise NnError(Condition.NOT_A_MODEL, f"no {format_.value}: its bytes are of no format known here")
+    suffix = next((suffix for suffix, known in FORMATS.items() if known.value == found), None)
+    advice = f"give it a name that ends in `{suffix}`" if suffix else "convert it to OpenVINO IR or ONNX"
+    raise NnError(Condition.NOT_A_MODEL, f"it looks like {found}: {advice}")
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """Return the files that the model at `path` consists of, itself first.
 
-    Raises NnError when an ONNX model has data outside of its own folder, and OSError.
+    Raises NnError when it has data or weights outside of its own folder, and OSError.
     """
-    format_ = _format(path)
-    if format_ is Format.ONNX:
+    if _format(path) is Format.ONNX:
         return path, *_data_files(path, _locations(path.read_bytes()))
-    weights = path.with_suffix(_WEIGHTS.get(format_, path.suffix))
-    return (path, weights) if weights != path and weights.is_file() else (path,)
+    weights = _weights(path)
+    return (path, weights) if weights is not None and weights.is_file() else (path,)
+
+
+def sha256_of(*files: Path, after: tuple[bytes, ...] = ()) -> str:
+    """Return the SHA-256 of `after` and then the files, one after the other, in hex; OSError."""
+    sha = hashlib.sha256()
+    for content in after:
+        sha.update(content)
+    for path in files:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: sha)
+    return sha.hexdigest()
 
 
 def _format(path: Path) -> Format:
     return FORMATS[path.suffix.lower()]
 
 
-def _read(path: Path) -> tuple[bytes, ...]:
-    """Return the bytes of the model and of its weights, if its format has them in a file of their own."""
+def _checked(path: Path, sha256: str | None) -> tuple[Format, tuple[bytes, ...]]:
+    """Return the format of a model, and the bytes to compile: none when the backend is to read its path."""
+    model = path.read_bytes()
+    format_ = checked_format(path, model)
+    weights = _weights(path)
+    if format_ is Format.ONNX:
+        locations = _locations(model)
+        _check_hash(sha256, (model,), _data_files(path, locations))
+        return format_, () if locations else (model,)
+    if sha256 is None:
+        return format_, ()
+    builders: tuple[bytes, ...] = (model,)
+    if weights is not None:
+        is_needed = format_ is not Format.OPENVINO or weights.exists()
+        builders = (model, weights.read_bytes() if is_needed else b"")
+    _check_hash(sha256, builders, ())
+    return format_, builders
+
+
+def _weights(path: Path) -> Path | None:
+    """Return where the weights of a model are, there or not; None for a format that has none of its own.
+
+    NnError for a link that leads out of the model's folder, unless the model is such a link itself: then the
+    operator keeps both in a store, and it is not the work of whoever packed the folder.
+    """
     suffix = _WEIGHTS.get(_format(path))
     if suffix is None:
-        return (path.read_bytes(),)
+        return None
     weights = path.with_suffix(suffix)
-    is_needed = _format(path) is not Format.OPENVINO or weights.exists()
-    return path.read_bytes(), weights.read_bytes() if is_needed else b""
+    if _leads_out(weights) and not _leads_out(path):
+        raise NnError(
+            Condition.MODEL_REFERS_TO_FILES,
+            f"weights in `{weights.name}`, which leads to {os.path.realpath(weights)!r}, "
+            "outside of the model's folder",
+        )
+    return weights
+
+
+def _leads_out(path: Path) -> bool:
+    folder, real = map(os.path.realpath, (path.parent, path))  # as `resolve`, which fails at a circle
+    return Path(folder) not in Path(real).parents
 
 
 def _check_weights(path: Path) -> None:
     """Raise RegistrationError for weights that are not there; an IR without constants needs none."""
-    suffix = _WEIGHTS.get(_format(path))
-    if suffix is None or path.with_suffix(suffix).is_file():
+    try:
+        weights = _weights(path)
+    except NnError as error:
+        raise RegistrationError(f"model `{path}`: {error.reason}") from error
+    if weights is None or weights.is_file():
         return
     if _format(path) is not Format.OPENVINO or _CONSTANT in path.read_bytes():
-        missing = path.with_suffix(suffix).name
-        raise RegistrationError(f"model `{path}` has no weights beside it: `{missing}` is missing")
+        raise RegistrationError(f"model `{path}` has no weights beside it: `{weights.name}` is missing")
 
 
 def _locations(model: bytes) -> tuple[str, ...]:
     """Return what an ONNX model says of places outside of itself, sorted."""
+    from host.backends.onnx_guard import NotOnnxError, external_locations  # noqa: PLC0415 - as in `host.formats`
+
     try:
         return tuple(sorted(set(external_locations(model))))
     except NotOnnxError as error:
@@ -171,11 +236,6 @@ def _check_hash(expected: str | None, contents: tuple[bytes, ...], files: tuple[
     """Raise NnError when `contents` and `files`, one after the other, do not have the SHA-256 expected."""
     if expected is None:
         return
-    sha = hashlib.sha256()
-    for content in contents:
-        sha.update(content)
-    for path in files:
-        with path.open("rb") as file:
-            hashlib.file_digest(file, lambda: sha)
-    if sha.hexdigest() != expected:
-        raise NnError(Condition.NOT_A_MODEL, f"its sha256 is {sha.hexdigest()}, not {expected} as expected")
+    found = sha256_of(*files, after=contents)
+    if found != expected:
+        raise NnError(Condition.NOT_A_MODEL, f"its sha256 is {found}, not {expected} as expected")

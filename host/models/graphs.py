@@ -8,17 +8,18 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from host.abi import GraphEncoding
 from host.models.files import FORMATS, SUFFIXES, RegistrationError, find_model, models_in
-from host.models.options import DEFAULT, KEYS, ModelOptions, OptionsError, options_from
+from host.models.options import DEFAULT, KEYS, ModelOptions, OptionsError, options_from, shown
 from host.models.registry import NamedModel, Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _SHA256: Final = "sha256"
 _PATH: Final = "path"
@@ -74,11 +75,10 @@ def entry(
         _check_known(given, OPTIONS)
         options = options_from({key: value for key, value in given.items() if key in KEYS}, base)
         sha256 = _hash(given[_SHA256]) if _SHA256 in given else None
-        model = NamedModel(find_model(path), options, frozenset(given) & frozenset(KEYS), sha256)
+        with _reading(path):
+            model = NamedModel(find_model(path), options, frozenset(given) & frozenset(KEYS), sha256)
     except (RegistrationError, OptionsError) as error:
         raise RegistrationError(f"{origin}: {error}") from error
-    except OSError as error:
-        raise RegistrationError(f"{origin}: model `{path}` cannot be read: {error.strerror}") from error
     return Entry(name, model, origin)
 
 
@@ -97,7 +97,9 @@ def from_text(text: str, base: ModelOptions = DEFAULT) -> Entry:
     for key in keys:
         if keys.count(key) > 1:
             raise RegistrationError(f"{origin}: `{key}` is given {keys.count(key)} times")
-    for part in values if Path(path).exists() else [path, *values]:
+    with _reading(Path(path), origin):
+        is_there = Path(path).exists()
+    for part in values if is_there else [path, *values]:
         for unknown in _LIKE_AN_OPTION.findall(part):
             raise RegistrationError(f"{origin}: {_no_option(unknown, OPTIONS)}, and there is no such file")
     return entry(origin, name, Path(path), dict(zip(keys, values, strict=True)), base)
@@ -144,7 +146,9 @@ def from_wasmtime(text: str, base: ModelOptions = DEFAULT) -> Entry:
     if spelled not in known:
         raise RegistrationError(f"{origin}: there is no encoding `{spelled}`, only {', '.join(known)}")
     path = Path(folder)
-    if not path.is_dir():
+    with _reading(path, origin):
+        is_folder = path.is_dir()
+    if not is_folder:
         raise RegistrationError(f"{origin}: `{folder}` is not a folder")
     if spelled != GraphEncoding.AUTODETECT.name.lower():
         suffix = next((suffix for suffix, format_ in FORMATS.items() if format_.value == spelled), None)
@@ -165,6 +169,8 @@ def from_manifest(file: Path, base: ModelOptions = DEFAULT) -> tuple[Entry, ...]
         raise RegistrationError(f"`{file}` cannot be read: {error.strerror}") from error
     except ValueError as error:  # not UTF-8, or not TOML; then it tells the line
         raise RegistrationError(f"`{file}` is not TOML: {error}") from error
+    except RecursionError as error:
+        raise RegistrationError(f"`{file}` is nested too deep") from error
     tables = content.pop("graphs", None)
     if content or not isinstance(tables, dict) or not tables:
         also = f", and has `{next(iter(content))}`" if content else ""
@@ -175,17 +181,27 @@ def from_manifest(file: Path, base: ModelOptions = DEFAULT) -> tuple[Entry, ...]
 
 def _from_table(origin: str, name: str, table: object, base: ModelOptions, folder: Path) -> Entry:
     if not isinstance(table, dict):
-        raise RegistrationError(f"{origin}: it must be a table with a `{_PATH}`, not `{table!r}`")
+        raise RegistrationError(f"{origin}: it must be a table with a `{_PATH}`, not {shown(table)}")
     try:
         _check_known(table, (_PATH, *OPTIONS))
     except RegistrationError as error:
         raise RegistrationError(f"{origin}: {error}") from error
     path = table.get(_PATH)
     if not isinstance(path, str) or not path:
-        problem = "is missing" if path is None else f"must be text that is not empty, not `{path!r}`"
+        problem = "is missing" if path is None else f"must be text that is not empty, not {shown(path)}"
         raise RegistrationError(f"{origin}: `{_PATH}` {problem}")
     given = {key: value for key, value in table.items() if key != _PATH}
     return entry(origin, name, folder / path, given, base)
+
+
+@contextmanager
+def _reading(path: Path, origin: str = "") -> Iterator[None]:
+    """Turn an OSError into a RegistrationError: a folder may not let one look, and a name be too long."""
+    try:
+        yield
+    except OSError as error:
+        at = f"{origin}: " if origin else ""
+        raise RegistrationError(f"{at}model `{path}` cannot be read: {error.strerror}") from error
 
 
 def _check_known(given: Iterable[str], known: tuple[str, ...]) -> None:
@@ -208,4 +224,4 @@ def _check_text(what: str, text: str) -> None:
 def _hash(value: object) -> str:
     if isinstance(value, str) and _HASH.fullmatch(value.lower()):
         return value.lower()
-    raise RegistrationError(f"`{_SHA256}` has 64 hexadecimal digits, `{value}` is not that")
+    raise RegistrationError(f"`{_SHA256}` has 64 hexadecimal digits, {shown(value)} is not that")

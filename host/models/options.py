@@ -63,15 +63,15 @@ def options_from(given: Mapping[str, object], base: ModelOptions = DEFAULT) -> M
     """
     for key in given:
         if key not in KEYS:
-            raise OptionsError(f"there is no option `{_shown(key)}`, only {', '.join(KEYS)}")
+            raise OptionsError(f"there is no option `{shown(key)}`, only {', '.join(KEYS)}")
     checks = {"device": _device, "precision": _precision, "threads": _threads, "layout": _layout}
     return replace(base, **{key: checks[key](value) for key, value in given.items()})  # type: ignore[arg-type]
 
 
 def _device(value: object) -> str:
     if isinstance(value, str) and value and value.isascii() and value.isprintable():
-        return value
-    raise OptionsError(f"`device` is the name of a device, such as CPU, not {_shown(value)}")
+        return value.upper()  # as all devices are spelled
+    raise OptionsError(f"`device` is the name of a device, such as CPU, not {shown(value)}")
 
 
 def _precision(value: object) -> str:
@@ -85,7 +85,7 @@ def _layout(value: object) -> str:
 def _one_of(key: str, value: object, known: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in known:
         return value
-    raise OptionsError(f"`{key}` is one of {', '.join(known)}, not {_shown(value)}")
+    raise OptionsError(f"`{key}` is one of {', '.join(known)}, not {shown(value)}")
 
 
 def _threads(value: object) -> int | None:
@@ -95,12 +95,17 @@ def _threads(value: object) -> int | None:
         value = int(value)
     if type(value) is int and 1 <= value <= _THREADS_MOST:  # not a bool, which is an int too
         return value
-    raise OptionsError(f"`threads` is `auto` or from 1 to {_THREADS_MOST}, not {_shown(value)}")
+    raise OptionsError(f"`threads` is `auto` or from 1 to {_THREADS_MOST}, not {shown(value)}")
 
 
-def _shown(value: object) -> str:
-    """Return a value for a message: short, whatever it is; a huge int cannot even be turned into text."""
+def shown(value: object) -> str:
+    """Return a value for a message, short whatever it is.
+
+    Of what holds others only the type is told: a huge int anywhere in it cannot even be turned into text.
+    """
     if isinstance(value, int) and abs(value) > U32_MASK:
         return "a number that large"
-    text = value if isinstance(value, str) else repr(value)
+    if not isinstance(value, str | int | float | None):
+        return f"a {type(value).__name__}"
+    text = str(value)
     return f"`{text[:_SHOWN_CHARACTERS]}...`" if len(text) > _SHOWN_CHARACTERS else f"`{text}`"

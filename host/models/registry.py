@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
+from weakref import ref
 
 from host.errors import Condition, NnError
 from host.models import files
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from host.backends import Backend, Graph
 
 CONFIGURATIONS: Final = 8
-"""How many graphs the guests of a process may have of one named model, besides the operator's own."""
+"""How many graphs the guests of a process may have at a time of one named model, besides the usual one."""
 
 _OF_OPTIONS: Final = frozenset(
     {
@@ -55,6 +56,15 @@ class _Slot:
     lock: Lock = field(default_factory=Lock)
     graph: Graph | None = None
 
+    def give_up(self) -> bool:
+        """Let go of a graph that nobody else has; return whether it is gone."""
+        if self.graph is None:
+            return False
+        other = ref(self.graph)
+        self.graph = None
+        self.graph = other()
+        return self.graph is None
+
 
 @dataclass(slots=True)
 class Registry:
@@ -63,7 +73,7 @@ class Registry:
     models: Mapping[str, NamedModel]
     _slots: dict[tuple[str, ModelOptions], _Slot] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
-    """Held to look at `_slots`, never while something compiles."""
+    """Held to look at `_slots` and what is in them, never while something compiles."""
 
     def graph(
         self,
@@ -87,36 +97,43 @@ class Registry:
             known = ", ".join(f"`{known}`" for known in sorted(self.models)) or "none"
             raise NnError(Condition.UNKNOWN_NAME, f"no model is registered as `{name}` (registered: {known})")
         options = configure(model) if configure else model.options
-        with self._lock:
-            slot = self._slot(name, options, model.options)
-        with slot.lock:
-            if slot.graph is None:
-                try:
-                    slot.graph = _compile(name, model, options, backend, notice)
-                finally:
-                    if slot.graph is None:
-                        self._forget(name, options, slot)
-            return slot.graph
+        key = name, options
+        while True:
+            slot = self._slot(key, model.options)
+            with slot.lock:
+                with self._lock:
+                    graph, is_in_place = slot.graph, self._slots.get(key) is slot
+                if graph is None and is_in_place:  # else it was given up while this waited
+                    try:
+                        slot.graph = graph = _compile(name, model, options, backend, notice)
+                    finally:
+                        if graph is None:
+                            self._forget(key)
+            if graph is not None:
+                return graph
 
-    def _slot(self, name: str, options: ModelOptions, own: ModelOptions) -> _Slot:
-        """Return the slot of a graph, new or not; NnError when guests have had `name` compiled often enough.
+    def _slot(self, key: tuple[str, ModelOptions], own: ModelOptions) -> _Slot:
+        """Return the slot of a graph, new or not; NnError when guests have too many others of the model.
 
-        None is ever given up for another: else a guest could keep the host compiling with options that take
-        turns.
+        The oldest that no guest has any more makes room for a new one.
         """
-        if (name, options) not in self._slots:
-            compiled = sum(known == name and asked != own for known, asked in self._slots)
-            if options != own and compiled >= CONFIGURATIONS:
-                reason = f"guests have `{name}` compiled with {compiled} configurations, which is the most"
-                raise NnError(Condition.OUT_OF_CONFIGURATIONS, reason)
-            self._slots[name, options] = _Slot()
-        return self._slots[name, options]
-
-    def _forget(self, name: str, options: ModelOptions, slot: _Slot) -> None:
-        """Give up a slot in which nothing compiled, unless another has taken its place."""
         with self._lock:
-            if self._slots.get((name, options)) is slot:
-                del self._slots[name, options]
+            if key not in self._slots:
+                name, options = key
+                others = [known for known in self._slots if known[0] == name and known[1] != own]
+                if options != own and len(others) >= CONFIGURATIONS:
+                    spare = next((known for known in others if self._slots[known].give_up()), None)
+                    if spare is None:
+                        reason = f"guests have `{name}` with {len(others)} configurations, which is the most"
+                        raise NnError(Condition.OUT_OF_CONFIGURATIONS, reason)
+                    del self._slots[spare]
+                self._slots[key] = _Slot()
+            return self._slots[key]
+
+    def _forget(self, key: tuple[str, ModelOptions]) -> None:
+        """Give up the slot in which nothing compiled."""
+        with self._lock:
+            del self._slots[key]
 
 
 def _compile(

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from host.abi import ExecutionTarget
+import host
+from host.abi import ExecutionTarget, NnErrno
 from host.commands import graph_options
 from host.console import Parser, UsageError
+from host.dialects import Dialect
 from host.models import graphs
 from host.models.files import SUFFIXES, RegistrationError
 from host.models.options import DEVICES, ModelOptions
+from host.nn import Session
 from tests.host import models
+from tests.host.guests import Guest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from host.backends.openvino import OpenVino
     from host.models.registry import NamedModel, Registry
     from host.nn import Serving
 
 HASH = "0123456789abcdefABCDEF0123456789abcdef0123456789abcdef0123456789"
+
+
+LONG = "x" * 5000
+
+HUGE = f"0x{'f' * 6000}"
+"""More digits than Python turns into text."""
 
 
 @pytest.fixture(autouse=True)
@@ -276,6 +291,14 @@ def test_manifest_has_paths_of_its_own_and_every_option(tmp_path: Path) -> None:
         ("[graphs.a]\npath = @\n", "line 2"),
         ("[graphs.a]\n[graphs.a]", "line 2"),
         ("[graphs.a", "is not TOML"),
+        (f"[graphs]\na = {HUGE}", "graph `a`: it must be a table with a `path`, not a number that large"),
+        (f"[graphs]\na = [{HUGE}]", "graph `a`: it must be a table with a `path`, not a list"),
+        (f"[graphs.a]\npath = {HUGE}", "`path` must be text that is not empty, not a number"),
+        (f"[graphs.a]\npath = '../m.xml'\nsha256 = {HUGE}", "64 hexadecimal digits"),
+        (f"[graphs.a]\npath = '../m.xml'\nthreads = [{HUGE}]", "from 1 to 1024, not a list"),
+        (f"[graphs.a]\npath = '../m.xml'\ndevice.x = {HUGE}", "not a dict"),
+        (f"[graphs.a]\npath = '../m.xml'\nthreads = {'9' * 6000}", "is not TOML"),
+        (f"graphs = {'[' * 20_000}", "nested too deep"),
         ("\udcff", "is not TOML"),
     ],
 )
@@ -292,7 +315,7 @@ def test_manifest_that_is_not_there() -> None:
 
 
 def _options(*arguments: str) -> tuple[Registry, Serving]:
-    parser = Parser()
+    parser = Parser("run")
     graph_options.add_to(parser)
     options = parser.parse_args(arguments)
     return graph_options.registry_from(options, lambda _: None), graph_options.serving_from(options)
@@ -375,9 +398,70 @@ def test_precision_is_for_all_models_that_have_none_of_their_own() -> None:
         (["--precision", "f64"], "f32"),
         (["--precision", ""], "f32"),
         (["--graph", "a=nope"], "does not exist"),
+        (["--graph", f"a={LONG}"], "cannot be read: File name too long"),
+        (["--graph", f"a={LONG},threads=2"], "cannot be read: File name too long"),
+        (["--nn-graph", f"onnx::{LONG}"], "cannot be read: File name too long"),
+        (["--graph-dir", LONG], "File name too long"),
+        (["--graphs", LONG], "cannot be read: File name too long"),
     ],
 )
 def test_options_that_make_no_sense(arguments: list[str], says: str) -> None:
     with pytest.raises(UsageError) as caught:
         _options(*arguments)
     assert says in str(caught.value)
+
+
+def test_devices_are_spelled_in_either_case() -> None:
+    registry, serving = _options("--device-map", "gpu=auto:gpu,cpu", "--graph", "a=m.xml,device=cpu")
+    assert serving.devices[ExecutionTarget.GPU] == "AUTO:GPU,CPU"
+    assert registry.models["a"].options.device == "CPU"
+
+
+def _warnings(backend: Callable[[], OpenVino], pair: models.IR, *arguments: str, target: int) -> list[str]:
+    """Return what the operator hears unasked of two models that a guest brings."""
+    registry, serving = _options(*arguments)
+    warnings: list[str] = []
+    dialect = Dialect(warn=warnings.append)
+    guest = Guest(Session(backend, registry, lambda _: None, dialect=dialect, serving=serving))
+    errnos = [guest.load(pair, target=target) for _ in range(2)]
+    assert errnos == [NnErrno.UNSUPPORTED_OPERATION] * 2
+    return warnings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--device-map", "cpu=CPPU"], "on CPPU in f32: no device CPPU here"),
+        (["--device-map", "cpu=CPPU", "--precision", "auto"], "on CPPU in auto: no device CPPU here"),
+        (["--precision", "f16", "--device-map", "cpu=CPU"], "on CPU in f16: CPU does not compute in f16"),
+    ],
+)
+def test_choice_that_models_of_guests_cannot_have_is_told_unasked_and_once(
+    backend: Callable[[], OpenVino], pair: models.IR, arguments: list[str], says: str
+) -> None:
+    if "f16" in says and any("FP16" in device.capabilities for device in backend().devices()):
+        pytest.skip("this machine computes in f16")
+    (warning,) = _warnings(backend, pair, *arguments, target=ExecutionTarget.CPU)
+    assert says in warning
+    assert "for `cpu`" in warning
+
+
+def test_target_that_the_operator_did_not_map_is_the_guests_affair(
+    backend: Callable[[], OpenVino], pair: models.IR
+) -> None:
+    if any(device.name.startswith("NPU") and device.problem is None for device in backend().devices()):
+        pytest.skip("this machine has an NPU")
+    arguments = ["--precision", "auto", "--device-map", "cpu=AUTO"]
+    assert not _warnings(backend, pair, *arguments, target=ExecutionTarget.TPU)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--nope"], []])
+def test_help_and_usage_errors_load_no_parser_of_models(arguments: list[str]) -> None:
+    code = "import sys; from host.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    command = [sys.executable, "-c", code, "run", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(host.__path__[0]).parent
+    )
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "host.commands.graph_options" in loaded
+    assert not [name for name in loaded if "guard" in name or name in {"wasmtime", "cffi", "openvino"}]

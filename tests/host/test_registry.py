@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from dataclasses import dataclass, replace
 from threading import Barrier, Event, Thread
+from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
+from wasmtime import wat2wasm
 
+from host import Graphs, Host
 from host.abi import NnErrno
 from host.errors import Condition, NnError
+from host.models.files import RegistrationError, files_of, find_model
 from host.models.options import ModelOptions
 from host.models.registry import CONFIGURATIONS, NamedModel, Registry
 from host.nn import Session
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from host.backends import Device, Graph
+    from host.backends import Backend, Device, Graph
     from host.backends.openvino import OpenVino
     from host.formats import Format
 
@@ -138,7 +143,7 @@ def test_failure_is_not_remembered(backend: Callable[[], OpenVino], tmp_path: Pa
     assert guest.load_by_name(b"m") == NnErrno.SUCCESS, guest.reports
 
 
-def _ask(registry: Registry, backend: Callable[[], OpenVino], **options: int | str) -> Graph:
+def _ask(registry: Registry, backend: Callable[[], Backend], **options: int | str) -> Graph:
     return registry.graph(
         "m", backend, _silent, lambda model: replace(model.options, **options)  # type: ignore[arg-type]
     )  # fmt: skip
@@ -148,14 +153,93 @@ def test_configurations_of_guests_are_few_and_do_not_cost_the_operator_its_own(
     backend: Callable[[], OpenVino], tmp_path: Path
 ) -> None:
     registry = Registry({"m": NamedModel(_write(tmp_path / "m.xml", THREE))})
-    first = _ask(registry, backend, threads=1)
-    for threads in range(2, CONFIGURATIONS + 1):
-        _ask(registry, backend, threads=threads)
+    held = [_ask(registry, backend, threads=threads) for threads in range(1, CONFIGURATIONS + 1)]
     with pytest.raises(NnError) as caught:
         _ask(registry, backend, threads=CONFIGURATIONS + 1)
     assert caught.value.condition is Condition.OUT_OF_CONFIGURATIONS
-    assert _ask(registry, backend, threads=1) is first
-    assert registry.graph("m", backend, _silent) is not first
+    assert [_ask(registry, backend, threads=threads) for threads in range(1, CONFIGURATIONS + 1)] == held
+    assert registry.graph("m", backend, _silent) not in held
+
+
+def test_configuration_that_no_guest_has_makes_room_for_another(
+    backend: Callable[[], OpenVino], tmp_path: Path
+) -> None:
+    """Only then, and the oldest first: until room is needed the next guest finds what the last one left."""
+    registry = Registry({"m": NamedModel(_write(tmp_path / "m.xml", THREE))})
+    compiled: list[str] = []
+    watched = Watched(backend(), compiled.append)
+    held = _ask(registry, lambda: watched, threads=1)
+    for threads in range(2, CONFIGURATIONS + 1):
+        _ask(registry, lambda: watched, threads=threads)
+    _ask(registry, lambda: watched, threads=2)
+    assert len(compiled) == CONFIGURATIONS
+    _ask(registry, lambda: watched, threads=CONFIGURATIONS + 1)
+    assert _ask(registry, lambda: watched, threads=1) is held
+    _ask(registry, lambda: watched, threads=3)
+    assert len(compiled) == CONFIGURATIONS + 1
+    _ask(registry, lambda: watched, threads=2)
+    assert len(compiled) == CONFIGURATIONS + 2
+
+
+CONFIGURING = """(module
+  (import "wasi_ephemeral_nn" "load_by_name_with_config"
+    (func $load (param i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "m{{\\"threads\\":\\"{0:02}\\"}}")
+  (func (export "_start")
+    (call $exit (call $load (i32.const 0) (i32.const 1) (i32.const 1) (i32.const 16) (i32.const 64)))))"""
+
+
+def test_guests_that_have_ended_have_no_configuration(tmp_path: Path) -> None:
+    """However they end, and with no help of the garbage collector."""
+    graphs = Graphs().add("m", _write(tmp_path / "m.xml", THREE))
+    # The operator's own number, though not fixed for the model, so that guests may have as many.
+    (entry,) = graphs.registry().models.values()
+    registry = Registry({"m": replace(entry, options=replace(entry.options, threads=64), fixed=frozenset())})
+    host = Host()
+    host._registry = registry  # noqa: SLF001 - such a model cannot be asked for otherwise
+    gc.disable()
+    try:
+        for threads in range(1, CONFIGURATIONS + 3):
+            result = host.run(bytes(wat2wasm(CONFIGURING.format(threads))))
+            assert result.exit_code == NnErrno.SUCCESS, result.notes
+    finally:
+        gc.enable()
+
+
+def test_who_waits_for_what_fails_compiles_it_for_all(
+    backend: Callable[[], OpenVino], tmp_path: Path
+) -> None:
+    registry = Registry({"m": NamedModel(_write(tmp_path / "m.xml", THREE))})
+    began, waits = Event(), Event()
+    calls: list[str] = []
+    graphs: list[Graph] = []
+
+    def before(what: str) -> None:
+        calls.append(what)
+        if len(calls) == 1:
+            began.set()
+            assert waits.wait(20)
+            sleep(0.2)  # all that is left is for the other to come to the lock
+            raise NnError(Condition.NOT_A_MODEL, "for the moment")
+
+    def ask(model: NamedModel) -> ModelOptions:
+        waits.set()
+        return model.options
+
+    watched = Watched(backend(), before)
+
+    def work(number: int) -> None:
+        if number == 0:
+            with pytest.raises(NnError, match="for the moment"):
+                registry.graph("m", lambda: watched, _silent)
+        elif began.wait(20):
+            graphs.append(registry.graph("m", lambda: watched, _silent, ask))
+
+    _threads(2, work)
+    assert registry.graph("m", lambda: watched, _silent) is graphs[0]
+    assert len(calls) == 2
 
 
 def test_configuration_that_fails_takes_no_room(backend: Callable[[], OpenVino], tmp_path: Path) -> None:
@@ -327,6 +411,101 @@ def test_named_onnx_reaches_nothing_outside_however_it_spells_it(
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "in").symlink_to("/")
     _expect_outside(backend, tmp_path, models.onnx(models.external("c", location.format(tmp_path))))
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".pb", ".tflite", ".pdmodel"])
+@pytest.mark.parametrize("has_hash", [True, False])
+def test_onnx_under_another_suffix_is_not_given_to_the_backend(
+    backend: Callable[[], OpenVino],
+    tmp_path: Path,
+    suffix: str,
+    has_hash: bool,  # noqa: FBT001 - a case
+) -> None:
+    """It goes by the bytes, and would read the files that they name."""
+    model = models.onnx(models.external("c", "../secret"))
+    path = tmp_path / f"m{suffix}"
+    path.write_bytes(model)
+    (tmp_path / "m.pdiparams").write_bytes(b"")
+    seen: list[str] = []
+    watched = Watched(backend(), seen.append)
+    named = NamedModel(path, sha256=_sha256(model) if has_hash else None)
+    with pytest.raises(NnError, match=r"looks like onnx: give it a name that ends in `\.onnx`"):
+        Registry({"m": named}).graph("m", lambda: watched, _silent)
+    assert not seen
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\r\n\t ", b"\n<!-- from the zoo -->"])
+def test_named_ir_may_have_something_before_its_xml(
+    backend: Callable[[], OpenVino], tmp_path: Path, before: bytes
+) -> None:
+    xml, weights = THREE
+    path = _write(tmp_path / "m.xml", (before + xml.partition(b"?>")[2].lstrip(), weights))
+    Registry({"m": NamedModel(path)}).graph("m", backend, _silent)
+
+
+def test_folder_that_is_a_link_is_the_one_it_leads_to(
+    backend: Callable[[], OpenVino], tmp_path: Path
+) -> None:
+    """Data in it is in the model's folder, whichever name the operator gave of that."""
+    (tmp_path / "real").mkdir()
+    _onnx_with_data(tmp_path / "real", 3)
+    (tmp_path / "link").symlink_to("real")
+    model = NamedModel(find_model(tmp_path / "link" / "m.onnx"))
+    guest = Guest(_session(backend, Registry({"m": model})))
+    assert guest.load_by_name(b"m") == NnErrno.SUCCESS, guest.reports
+
+
+def _linked_weights(folder: Path, to: str) -> Path:
+    (folder / "net").mkdir()
+    path = _write(folder / "net" / "m.xml", THREE)
+    path.with_suffix(".bin").rename(folder / "secret")
+    (folder / "net" / "sub").mkdir()
+    (folder / "net" / "sub" / "secret").write_bytes(THREE[1])
+    path.with_suffix(".bin").symlink_to(to.format(folder))
+    return path
+
+
+@pytest.mark.parametrize("to", ["../secret", "{0}/secret", "/dev/zero", "sub/../../secret"])
+@pytest.mark.parametrize("has_hash", [True, False])
+def test_weights_are_not_read_outside_of_the_folder(
+    backend: Callable[[], OpenVino],
+    tmp_path: Path,
+    to: str,
+    has_hash: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Whoever packed the model may have made the link: not when registered, and not when it came later."""
+    path = _linked_weights(tmp_path, to)
+    with pytest.raises(RegistrationError, match="outside of the model's folder"):
+        find_model(path)
+    seen: list[str] = []
+    watched = Watched(backend(), seen.append)
+    with pytest.raises(NnError, match="outside of the model's folder"):
+        Registry({"m": NamedModel(path, sha256=_sha256(*THREE) if has_hash else None)}).graph(
+            "m", lambda: watched, _silent
+        )
+    with pytest.raises(NnError, match="outside of the model's folder"):
+        files_of(path)
+    assert not seen
+
+
+def test_weights_may_be_a_link_in_the_folder(backend: Callable[[], OpenVino], tmp_path: Path) -> None:
+    path = _linked_weights(tmp_path, "sub/secret")
+    Registry({"m": NamedModel(find_model(path))}).graph("m", backend, _silent)
+
+
+def test_model_and_weights_may_be_links_to_a_store(backend: Callable[[], OpenVino], tmp_path: Path) -> None:
+    path = _linked_weights(tmp_path, "../secret")
+    path.rename(tmp_path / "3f2a")
+    path.symlink_to("../3f2a")
+    Registry({"m": NamedModel(find_model(path))}).graph("m", backend, _silent)
+
+
+def test_weights_that_are_a_link_in_a_circle_are_missing(tmp_path: Path) -> None:
+    path = _write(tmp_path / "m.xml", THREE)
+    path.with_suffix(".bin").unlink()
+    path.with_suffix(".bin").symlink_to("m.bin")
+    with pytest.raises(RegistrationError, match=r"`m\.bin` is missing"):
+        find_model(path)
 
 
 def _expect_outside(backend: Callable[[], OpenVino], tmp_path: Path, model: bytes) -> None:
