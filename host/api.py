@@ -20,7 +20,8 @@ from host.job import Bounds, Job, Listener, RunError
 from host.models import graphs as entries
 from host.nn import Limits, Serving
 from host.preopens import checked, preopen
-from host.tracing.observe import Watch
+from host.quantities import shown_size
+from host.tracing.observe import Load, Watch
 from host.tracing.stats import Collector
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ GUEST_NAME: Final = "guest.wasm"
 
 NOTES_KEPT: Final = 1000
 """How many notes a result has at most: a guest can fail as often as it likes."""
+
+TRACE_BYTES: Final = 256 << 20
+"""What the calls of a trace take in memory at most, about; the ones after that are not kept."""
+
+_CALL_BYTES: Final = 2048
+"""About what a call takes besides the bytes in it."""
 
 
 class GraphOptions(TypedDict, total=False):
@@ -108,7 +115,8 @@ class RunResult:
         stderr: Likewise.
         notes: A line for each wasi-nn call that failed, with the reason, and for what else was of note.
         stats: What its wasi-nn calls cost; None unless asked for.
-        trace: Its wasi-nn calls one by one; None unless asked for.
+        trace: Its wasi-nn calls one by one, with a note where they were more than TRACE_BYTES; None unless
+            asked for.
     """
 
     exit_code: int
@@ -181,7 +189,7 @@ class Host:
             fuel: How much it may execute, about one unit an instruction.
             inherit_stdio: Give it the streams of this process; nothing is captured and `stdin` is not used.
             stats: Whether to measure its wasi-nn calls.
-            trace: Whether to keep its wasi-nn calls and what was in them.
+            trace: Whether to keep its wasi-nn calls and what was in them, up to TRACE_BYTES.
 
         Raises:
             BadGuestError: The guest, or a folder for it, cannot be used.
@@ -216,14 +224,15 @@ class Host:
         except RunError as error:
             error.stdout, error.stderr = kept.stdout, kept.stderr
             error.notes = (*log.notes, *kept.notes)
+            error.stats, error.trace = log.stats(perf_counter_ns() - started), log.trace()
             raise
         return RunResult(
             exit_code=code,
             stdout=kept.stdout,
             stderr=kept.stderr,
             notes=(*log.notes, *kept.notes),
-            stats=log.collector.stats(perf_counter_ns() - started) if stats else None,
-            trace=tuple(log.calls) if trace else None,
+            stats=log.stats(perf_counter_ns() - started),
+            trace=log.trace(),
         )
 
     def run_job(self, job: Job, listener: Listener) -> int:
@@ -271,8 +280,9 @@ class _Log:
 
     def __init__(self, *, has_stats: bool, has_trace: bool) -> None:
         self.notes: list[str] = []
-        self.calls: list[Call] = []
-        self.collector = Collector()
+        self._calls: list[Call] = []
+        self._room = TRACE_BYTES
+        self._collector = Collector()
         self._has_stats = has_stats
         self._has_trace = has_trace
 
@@ -281,6 +291,14 @@ class _Log:
         is_watching = self._has_stats or self._has_trace
         watch = Watch(self._heard, has_contents=self._has_trace) if is_watching else None
         return Listener(report=self._report, notice=lambda _: None, warn=self._note, watch=watch)
+
+    def stats(self, run_ns: int) -> Stats | None:
+        """Return what the calls cost, if that was asked for."""
+        return self._collector.stats(run_ns) if self._has_stats else None
+
+    def trace(self) -> tuple[Call, ...] | None:
+        """Return the calls, if they were asked for."""
+        return tuple(self._calls) if self._has_trace else None
 
     def _report(self, function: str, error: NnError) -> None:
         self._note(f"{function} -> {error.errno.value} {error.errno.name.lower()}: {error.reason}")
@@ -291,6 +309,12 @@ class _Log:
 
     def _heard(self, call: Call) -> None:
         if self._has_stats:
-            self.collector.add(call)
-        if self._has_trace:
-            self.calls.append(call)
+            self._collector.add(call)
+        if not self._has_trace or self._room < 0:
+            return
+        in_memory = 0 if isinstance(call.operation, Load) else call.bytes_in  # of models only hashes are kept
+        self._room -= _CALL_BYTES + in_memory + call.bytes_out
+        if self._room < 0:
+            self._note(f"the trace ends before call {call.number}: it has {shown_size(TRACE_BYTES)} already")
+            return
+        self._calls.append(call)

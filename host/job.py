@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from host.errors import NnError
     from host.models.registry import Registry
     from host.nn import Limits, Serving
-    from host.tracing.observe import Watch
+    from host.tracing.observe import Call, Watch
+    from host.tracing.stats import Stats
 
 
 MEMORY_BYTES: Final = 2 << 30
@@ -120,7 +121,7 @@ class BadGuestError(Exception):
 class RunError(Exception):
     """A run that had begun and did not come to an exit; the message is one line.
 
-    `stdout`, `stderr` and `notes` are what there was until then, as in a `RunResult`.
+    `stdout`, `stderr`, `notes`, `stats` and `trace` are what there was until then, as in a `RunResult`.
     """
 
     def __init__(self, message: str) -> None:
@@ -128,6 +129,8 @@ class RunError(Exception):
         self.stdout = b""
         self.stderr = b""
         self.notes: tuple[str, ...] = ()
+        self.stats: Stats | None = None
+        self.trace: tuple[Call, ...] | None = None
 
 
 class GuestTrapError(RunError):

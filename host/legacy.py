@@ -50,7 +50,8 @@ def set_input(bindings: Bindings, memory: GuestMemory, context: int, index: int,
     if size > most:
         reason = f"tensor of {size} bytes; {most} is the most"
         raise NnError(Condition.ABSURD_SIZE, reason, "tensor_bytes")
-    session.set_input(context, index, TensorView(shape, type_, memory.read(data_ptr, size, "tensor.data")))
+    data = memory.view(data_ptr, size, "tensor.data")
+    session.set_input(context, index, TensorView(shape, type_, data))
 
 
 def get_output(  # noqa: PLR0913, PLR0917 - the interface's parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from host.bindings import FUNCTIONS, LEGACY_FUNCTIONS, Bindings
 from host.dialects import Dialect
 from host.engines import ticks
 from host.hot_calls import HotCalls
+from host.import_families import WASI
 from host.job import MEMORY_BYTES, BadGuestError, GuestTrapError, LimitError
 from host.nn import Session
 from host.quantities import shown_size
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from host.job import Bounds, Job, Listener
     from host.wasmtime_c import CData
 
-WASI: Final = "wasi_snapshot_preview1"
 BENCH: Final = "bench"
 """Where guests written for a benchmark's harness import `start` and `end` from, and run without one too."""
 
@@ -67,12 +67,12 @@ def run(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Lis
         functions = HostFunctions(linker)
         linker.define_wasi()
         _define_exit(linker, functions)
-        _define_session(functions, job, backend, listener)
+        session = _define_session(functions, job, backend, listener)
         with WasiConfig() as wasi:
             _configure(wasi, job)
             store.set_wasi(wasi)
         prepared = _prepare(linker, store, job, guest.module)
-        with _bounded(store, guest.workshop.clock, job.bounds, began):
+        with closing(session), _bounded(store, guest.workshop.clock, job.bounds, began):
             return _call(prepared, store, job, functions, listener)
     finally:  # not left to the garbage collector: its files and its memory go with it
         store.close()
@@ -96,7 +96,10 @@ def _bounded(store: Store, clock: Clock | None, bounds: Bounds, began: float) ->
         yield
         return
     with clock.running():
-        store.set_epoch_deadline(ticks(max(bounds.timeout - (monotonic() - began), 0)))
+        left = bounds.timeout - (monotonic() - began)
+        if left <= 0:  # the first tick may come too late for a guest that is quick
+            raise LimitError(bounds.out_of_time, "timeout")
+        store.set_epoch_deadline(ticks(left))
         yield
 
 
@@ -180,7 +183,7 @@ def _define_exit(linker: Linker, functions: HostFunctions) -> None:
 
 def _define_session(
     functions: HostFunctions, job: Job, backend: Callable[[], Backend], listener: Listener
-) -> None:
+) -> Session:
     recorder = None if listener.watch is None else Recorder(listener.watch, listener)
     dialect = Dialect(job.abi, (recorder or listener).warn)
     session = Session(backend, job.registry, listener.notice, job.limits, dialect, job.serving)
@@ -189,6 +192,7 @@ def _define_session(
     else:
         recorder.attach(session)
         define_nn(functions, recorder)
+    return session
 
 
 def define_nn(functions: HostFunctions, bindings: Bindings | Recorder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
@@ -32,13 +31,7 @@ _GAP: Final = "  "
 
 def main(arguments: list[str]) -> int:
     """Print the devices."""
-    parser = Parser(
-        prog="python -m host devices",
-        description="List the devices that models can run on.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("devices", "List the devices that models can run on.", _EPILOG)
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     found = _devices()

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from host import quantities
+from host.console import UsageError
 from host.job import MEMORY_BYTES, Bounds
 from host.nn import Limits
 from host.quantities import shown_size
@@ -31,10 +32,9 @@ _COUNT_DIGITS: Final = 18
 
 def add_to(parser: Parser) -> None:
     """Add the options to `parser`."""
-    usual = Limits()
-    size, count = _argument(quantities.size), _argument(_count)
+    size, count = argument(quantities.size), argument(_count)
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=_argument(quantities.duration),
+        "--timeout", metavar="SECONDS", type=argument(quantities.duration),
         help="end the run after this time: 1.5, 90s, 2m (default: none)",
     )  # fmt: skip
     parser.add_argument(
@@ -45,6 +45,13 @@ def add_to(parser: Parser) -> None:
         "--fuel", metavar="N", type=count,
         help="end the run after about this many instructions of the guest (default: none)",
     )  # fmt: skip
+    add_caps_to(parser)
+
+
+def add_caps_to(parser: Parser) -> None:
+    """Add the options to `parser` that cap what is asked of wasi-nn."""
+    usual = Limits()
+    size, count = argument(quantities.size), argument(_count)
     parser.add_argument(
         "--max-graphs", metavar="N", type=count, default=usual.graphs,
         help=f"models loaded at a time (default: {usual.graphs})",
@@ -65,8 +72,11 @@ def add_to(parser: Parser) -> None:
 
 
 def bounds_from(options: argparse.Namespace) -> Bounds:
-    """Return what ends a run."""
-    return Bounds(options.timeout, options.max_memory, options.fuel)
+    """Return what ends a run; UsageError for a memory that no guest can have."""
+    try:
+        return Bounds(options.timeout, options.max_memory, options.fuel)
+    except ValueError as error:  # of time and fuel the parser lets nothing through that could be too much
+        raise UsageError(f"`--max-memory`: {error}") from error
 
 
 def limits_from(options: argparse.Namespace) -> Limits:
@@ -80,16 +90,16 @@ def limits_from(options: argparse.Namespace) -> Limits:
     )
 
 
-def _argument(read: Callable[[str], float]) -> Callable[[str], float]:
+def argument(read: Callable[[str], float]) -> Callable[[str], float]:
     """Return `read` for argparse, which passes on no other message."""
 
-    def argument(text: str) -> float:
+    def typed(text: str) -> float:
         try:
             return read(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
-    return argument
+    return typed
 
 
 def _count(text: str) -> int:

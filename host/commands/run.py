@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from host.console import EXIT_LIMIT, EXIT_TRAP, Parser, UsageError, deadline, sa
 from host.job import BadGuestError, GuestTrapError, Job, LimitError, Listener
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from host.errors import NnError
@@ -90,9 +90,9 @@ def _run(options: argparse.Namespace, job: Job, listener: Listener) -> int:
     from host.api import Host  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
 
     try:
-        with _interruptible(), deadline(job.bounds.timeout, job.bounds.out_of_time):
+        with _interruptible(), deadline(job.bounds.timeout, job.bounds.out_of_time) as at_last:
             code = watch_options.watched(
-                options, job, lambda watch: Host().run_job(job, replace(listener, watch=watch))
+                options, job, at_last, lambda job, watch: Host().run_job(job, replace(listener, watch=watch))
             )
         return code and (code & EXIT_MASK or EXIT_MASK)
     except BadGuestError as error:
@@ -106,14 +106,7 @@ def _run(options: argparse.Namespace, job: Job, listener: Listener) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m host run",
-        usage=_USAGE,
-        description="Run a WASI command that uses wasi-nn.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("run", "Run a WASI command that uses wasi-nn.", _EPILOG, _USAGE)
     parser.add_argument(
         "words", metavar="GUEST.wasm [args]", nargs="*", help="a core module (.wasm, or .wat)"
     )

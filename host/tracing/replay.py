@@ -6,24 +6,26 @@ the guest's memory, cannot be made again and is skipped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from hashlib import file_digest, sha256
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
 from host.abi import NnErrno
 from host.errors import Condition, NnError
+from host.models.files import files_of, sha256_of
 from host.nn import TensorView
 from host.tracing.observe import Blob, GetOutput, Load, LoadByName, OnHandle, SetInput
 from host.tracing.tensor_diff import Difference, compare, tolerance_of
+from host.tracing.trace import model_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from host.models.registry import Registry
-    from host.nn import Session
+    from host.nn import Serving, Session
     from host.tracing.observe import Operation
-    from host.tracing.trace_reader import Recorded
+    from host.tracing.trace_reader import Header, Recorded
 
 _NEVER_LIVE: Final = 0
 """A handle that no session gives out."""
@@ -54,7 +56,14 @@ class Skipped:
     why: str
 
 
-Outcome = Same | Differs | Skipped
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The host itself failed, which is no answer that could be compared."""
+
+    why: str
+
+
+Outcome = Same | Differs | Skipped | Failed
 
 
 class MissingModelsError(Exception):
@@ -69,10 +78,9 @@ class ModelFiles:
 
     @staticmethod
     def of(registry: Registry) -> ModelFiles:
-        """Return the files of the registered models: each one's own, and the weights beside an IR."""
-        models = [model.path for model in registry.models.values()]
-        files = [*models, *(path.with_suffix(".bin") for path in models if path.suffix == ".xml")]
-        return ModelFiles({_hash(path): path for path in files if path.is_file()})
+        """Return the files of the registered models: each one's own and those beside it."""
+        found = (path for model in registry.models.values() for path in _files_of(model.path))
+        return ModelFiles({sha256_of(path): path for path in found})
 
     def has(self, blob: Blob) -> bool:
         """Return whether there is a file of these bytes, or they are none at all."""
@@ -99,36 +107,73 @@ def check_models(calls: Iterable[Recorded], registry: Registry, files: ModelFile
         raise MissingModelsError(f"the trace loads {'; and '.join(missing)}")
 
 
+def differences(header: Header, registry: Registry, serving: Serving) -> Iterator[str]:
+    """Yield a line for all that decides answers and is not what it was in the trace."""
+    for name, model in registry.models.items():
+        was = header.models.get(name)
+        if was is None:
+            continue
+        now = model_sha256(model.path)
+        if now != was.sha256:
+            yield f"`{name}` is another model than in the trace: SHA-256 {was.sha256} then, {now} now"
+        yield from _changed(f"`{name}`", asdict(was.options), asdict(model.options))
+    yield from _changed(
+        "models from bytes", {"precision": header.options.precision}, {"precision": serving.options.precision}
+    )
+    now_on = {target.name.lower(): device for target, device in serving.devices.items()}
+    yield from _changed("models from bytes", header.devices, now_on)
+
+
+def _changed(what: str, then: Mapping[str, object], now: Mapping[str, object]) -> Iterator[str]:
+    for key in (key for key in now if then.get(key) != now[key]):
+        yield f"{what} ran with `{key}` {then.get(key)} in the trace, and {now[key]} now"
+
+
 @dataclass(frozen=True, slots=True)
 class Player:
     """Makes calls again, one after the other; `tolerance` None is that of each type.
 
-    `live` has the handles of the trace and what they are in `session`.
+    `live` has the handles of the trace and what they are in `session`; `lost` those that were not made this
+    time, and the number of the call that is to blame.
     """
 
     session: Session
     files: ModelFiles
     tolerance: float | None
     live: dict[int, int] = field(default_factory=dict)
+    lost: dict[int, int] = field(default_factory=dict)
 
     def play(self, call: Recorded) -> Outcome:
         """Make one call again and compare; raises nothing."""
-        if call.operation is None:
-            return Skipped("it was refused before it came to a model")
-        if isinstance(call.operation, Load) and not all(map(self.files.has, call.operation.builders)):
-            return Skipped("the bytes that were loaded are not among the models given")
+        if why := self._skips(call):
+            return Skipped(why)
+        assert call.operation is not None  # noqa: S101 - it would have been skipped
         try:
             self.session.dialect.enter(call.module)
-            outcome = self._again(call, call.operation)
+            return self._again(call, call.operation)
         except NnError as problem:
             error = problem
         except Exception as problem:  # noqa: BLE001 - as in a call of a guest's: the next ones can still be made
             error = NnError(Condition.UNFORESEEN, f"{type(problem).__name__}: {problem}")
-        else:
-            return outcome
+        if error.condition is Condition.UNFORESEEN:
+            return Failed(error.reason)
         if call.error is error.errno:
             return Same()
         return _differs(_answer(call), f"{error.errno.name.lower()}: {error.reason}")
+
+    def _skips(self, call: Recorded) -> str:
+        """Return why a call cannot be made again; what it made is taken for lost until it is."""
+        if call.operation is None:
+            return "it was refused before it came to a model"
+        blame = self.lost.get(_takes(call.operation), call.number)
+        if call.handle is not None:
+            self.live.pop(call.handle, None)
+            self.lost[call.handle] = blame
+        if blame != call.number:
+            return f"it needs what call {blame} did not make this time"
+        if isinstance(call.operation, Load) and not all(map(self.files.has, call.operation.builders)):
+            return "the bytes that were loaded are not among the models given"
+        return ""
 
     def _again(self, call: Recorded, operation: Operation) -> Outcome:
         if isinstance(operation, GetOutput):
@@ -138,6 +183,7 @@ class Player:
             return _differs(_answer(call), _SUCCESS)
         if call.handle is not None and handle is not None:
             self.live[call.handle] = handle
+            del self.lost[call.handle]
         return Same()
 
     def _do(self, operation: Load | LoadByName | SetInput | OnHandle) -> int | None:
@@ -191,6 +237,17 @@ class Player:
         return self.live.get(handle, _NEVER_LIVE)
 
 
+def _takes(operation: Operation) -> int:
+    """Return the handle that an operation is on."""
+    match operation:
+        case SetInput(context=handle) | GetOutput(context=handle) | OnHandle(handle=handle):
+            return handle
+        case Load() | LoadByName():
+            return _NEVER_LIVE
+        case _:
+            assert_never(operation)
+
+
 def _differs(was: str, now: str) -> Differs:
     return Differs(f"was {was}; is {now}")
 
@@ -199,6 +256,8 @@ def _answer(call: Recorded) -> str:
     return _SUCCESS if call.error is None else f"{call.error.name.lower()}: {call.reason}"
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def _files_of(path: Path) -> tuple[Path, ...]:
+    try:
+        return files_of(path)
+    except (NnError, OSError):  # its other files may not be read; the calls that need them tell why
+        return (path,)

@@ -12,23 +12,22 @@ from host.abi import TensorType
 from host.dialects import ELEMENT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
 class _Float:
-    """A float type: its code in `struct`, that of an integer as long, and what rounding explains."""
+    """A float type: its code in `struct`, and what rounding explains."""
 
     code: str
-    bits_code: str
     tolerance: float
 
 
 _FLOATS: Final[Mapping[str, _Float]] = MappingProxyType(
     {
-        TensorType.F16.name.lower(): _Float("e", "h", 2**-9),
-        TensorType.F32.name.lower(): _Float("f", "i", 1e-5),
-        TensorType.F64.name.lower(): _Float("d", "q", 1e-10),
+        TensorType.F16.name.lower(): _Float("e", 2**-9),
+        TensorType.F32.name.lower(): _Float("f", 1e-5),
+        TensorType.F64.name.lower(): _Float("d", 1e-10),
     }
 )
 
@@ -88,32 +87,36 @@ def compare(was: bytes, now: bytes, type_name: str | None) -> Difference | None:
     if known is None:
         starts = range(0, len(was), width)
         return Difference(sum(was[at : at + width] != now[at : at + width] for at in starts), count)
-    return _floats(
-        struct.unpack(f"<{count}{known.code}", was),
-        struct.unpack(f"<{count}{known.code}", now),
-        _ranks(was, count, known.bits_code),
-        _ranks(now, count, known.bits_code),
-    )
+    return _floats(was, now, known.code)
 
 
-def _ranks(data: bytes, count: int, bits_code: str) -> list[int]:
-    """Return the place of each float among all of its type, with 0 for zero."""
-    sign = 1 << (len(data) // count * 8 - 1)
-    return [bits if bits >= 0 else -(bits + sign) for bits in struct.unpack(f"<{count}{bits_code}", data)]
-
-
-def _floats(
-    was: Sequence[float], now: Sequence[float], was_ranks: Sequence[int], now_ranks: Sequence[int]
-) -> Difference:
-    pairs = [
-        (abs(a - b), abs(a_rank - b_rank))
-        for a, b, a_rank, b_rank in zip(was, now, was_ranks, now_ranks, strict=True)
-        if a != b and not (math.isnan(a) and math.isnan(b))
-    ]
-    if not pairs:
-        return Difference(0, len(was), 0.0, 0.0, 0)
-    gaps, steps = zip(*pairs, strict=True)
-    absolute = max(gaps) if all(map(math.isfinite, gaps)) else None
-    largest = max((abs(a) for a in was if math.isfinite(a)), default=0.0)
+def _floats(was: bytes, now: bytes, code: str) -> Difference:
+    """Compare element by element and keep none of them: a tensor may be as large as memory allows."""
+    item = struct.Struct(f"<{code}")
+    width, count = item.size, len(was) // item.size
+    elements = steps = 0
+    gap = largest = 0.0
+    is_finite = True
+    pairs = zip(item.iter_unpack(was), item.iter_unpack(now), strict=True)
+    for number, ((a,), (b,)) in enumerate(pairs):
+        if math.isfinite(a):
+            largest = max(largest, abs(a))
+        if a == b or (math.isnan(a) and math.isnan(b)):
+            continue
+        elements += 1
+        is_finite = is_finite and math.isfinite(a - b)
+        gap = max(gap, abs(a - b))
+        at = slice(number * width, (number + 1) * width)
+        steps = max(steps, abs(_rank(was[at]) - _rank(now[at])))
+    if not elements:
+        return Difference(0, count, 0.0, 0.0, 0)
+    absolute = gap if is_finite else None
     relative = absolute / largest if absolute is not None and largest else None
-    return Difference(len(pairs), len(was), absolute, relative, max(steps))
+    return Difference(elements, count, absolute, relative, steps)
+
+
+def _rank(data: bytes) -> int:
+    """Return the place of a float among all of its type, with 0 for zero."""
+    bits = int.from_bytes(data, "little")
+    sign = 1 << (len(data) * 8 - 1)
+    return bits if bits < sign else sign - bits

@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, assert_never
 
+from host.errors import NnError
+from host.models.files import files_of, sha256_of
 from host.tracing.observe import GetOutput, Load, LoadByName, OnHandle, SetInput
+from host.versions import version_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,23 +29,37 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """The version of the format, in the first line of every trace."""
 
+TRACE_BYTES: Final = 4 << 30
+"""What a file takes unless more is asked for: a guest can make calls for as long as it runs."""
+
 _NS_PER_US: Final = 1000
+_NAME_SHOWN: Final = 200
+
+
+class TraceFullError(Exception):
+    """A trace has as many bytes as it may have."""
 
 
 class TraceFile:
     """A trace on its way to a file, each line there before the next call is made."""
 
-    def __init__(self, path: Path, job: Job) -> None:
+    def __init__(self, path: Path, job: Job, most: int = TRACE_BYTES) -> None:
         """Make the file, for its owner's eyes only as it holds what the guest saw, and write its first line.
 
-        Raises OSError when it cannot be made or written, and when there is one already.
+        Its lines for calls come to at most `most` bytes. The guest is in `job.code`. Raises OSError when the
+        file cannot be made or written, and when there is one already.
         """
+        self._room = most
         self._file = private_file(path)
-        self._write(_header(job))
+        self._write(_line(_header(job)))
 
     def call(self, call: Call) -> None:
-        """Write a call; OSError when the file takes no more, and it has to be left as it is."""
-        self._write(_entry(call))
+        """Write a call; after OSError or TraceFullError the file takes no more and is to be left as it is."""
+        line = _line(_entry(call))
+        self._room -= len(line)
+        if self._room < 0:
+            raise TraceFullError
+        self._write(line)
 
     def end(self, how: str, code: int, message: str | None) -> None:
         """Write the last line and close.
@@ -54,11 +70,15 @@ class TraceFile:
             message: what else there is to say.
         """
         with suppress(OSError), self._file:  # a trace without its end says itself that it has none
-            self._write({"end": how, "code": code, "message": message})
+            self._write(_line({"end": how, "code": code, "message": message}))
 
-    def _write(self, entry: dict[str, object]) -> None:
-        self._file.write(json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n")
+    def _write(self, line: bytes) -> None:
+        self._file.write(line)
         self._file.flush()
+
+
+def _line(entry: dict[str, object]) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def private_file(path: Path) -> BinaryIO:
@@ -71,11 +91,13 @@ def shown(call: Call) -> str:
     given = ", ".join(f"{name}={value}" for name, value in _arguments(call).items())
     what = _said(call.operation) if call.operation else ""
     if call.error is None:
-        answer = f"{call.errno} success" + ("" if call.handle is None else f", handle {call.handle}")
+        answer = "success" + ("" if call.handle is None else f", handle {call.handle}")
+        why = ""
     else:
-        answer = f"{call.errno} {call.error.errno.name.lower()}: {call.error.reason}"
+        answer, why = call.error.errno.name.lower(), f": {call.error.reason}"
     took = f"{_us(call.duration_ns):.0f} us"
-    return f"{call.number} {call.function.name}({given}){what} -> {answer} ({took})"
+    # The reason comes last: it may have the guest's own words in it, as long as the guest likes.
+    return f"{call.number} {call.function.name}({given}){what} -> {call.errno} {answer} ({took}){why}"
 
 
 def _said(operation: Operation) -> str:
@@ -83,7 +105,8 @@ def _said(operation: Operation) -> str:
         case Load(builders=builders):
             return f" {' + '.join(f'{builder.size} bytes' for builder in builders)}"
         case LoadByName(name=name):
-            return f" `{name.decode(errors='backslashreplace')}`"
+            cut = "..." if len(name) > _NAME_SHOWN else ""
+            return f" `{name[:_NAME_SHOWN].decode(errors='backslashreplace')}{cut}`"
         case SetInput(dimensions=dimensions, type_name=type_name, data=data):
             return f" {type_name or 'no type'} {list(dimensions)}, {len(data)} bytes"
         case GetOutput(type_name=type_name, size=size):
@@ -97,30 +120,32 @@ def _said(operation: Operation) -> str:
 def _header(job: Job) -> dict[str, object]:
     return {
         "trace": FORMAT,
-        "host": _version("wasinn-sdk"),
-        "openvino": _version("openvino"),
+        "host": version_of("wasinn-sdk"),
+        "openvino": version_of("openvino"),
         "started": datetime.now(UTC).isoformat(),
         "guest": _guest(job),
         "abi": job.abi,
         "limits": asdict(job.limits),
         "options": asdict(job.serving.options),
-        "graphs": tuple(job.registry.models),
+        "devices": {target.name.lower(): device for target, device in job.serving.devices.items()},
+        "graphs": {
+            name: {"sha256": model_sha256(model.path), "options": asdict(model.options)}
+            for name, model in job.registry.models.items()
+        },
     }
 
 
-def _guest(job: Job) -> dict[str, object] | None:
+def model_sha256(path: Path) -> str | None:
+    """Return the hash of a registered model's files, one after another; None when they cannot be read."""
     try:
-        code = job.guest.read_bytes() if job.code is None else job.code
-    except OSError:  # the run will say so
+        return sha256_of(*files_of(path))
+    except (NnError, OSError):  # whoever loads the model is told why
         return None
+
+
+def _guest(job: Job) -> dict[str, object]:
+    code = job.code or b""
     return {"name": job.guest.name, "bytes": len(code), "sha256": sha256(code).hexdigest()}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _entry(call: Call) -> dict[str, object]:

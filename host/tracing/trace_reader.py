@@ -7,15 +7,14 @@ that is told, and what is there is used.
 from __future__ import annotations
 
 import json
-import re
-from base64 import b64decode
 from dataclasses import asdict, dataclass
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from host.abi import EPOCHS, NnErrno
 from host.dialects import CHOICES
-from host.memory import U32_MASK
 from host.nn import Limits
+from host.tracing.members import Members, TraceError
 from host.tracing.observe import Blob, GetOutput, Load, LoadByName, OnHandle, SetInput
 from host.tracing.trace import FORMAT
 
@@ -24,31 +23,45 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from host.models.options import ModelOptions
     from host.tracing.observe import Operation
 
 _LINE_BYTES: Final = 1 << 30
 """Of a line, at most; a tensor in it takes a third more than it has."""
 
-_ITEMS: Final = 4096
-"""Of a list, at most: far more than a tensor has dimensions, or a model builders."""
+_PARTS: Final = 1 << 18
+"""Of a line, at most: objects, lists and members, each of which takes far more memory than it has bytes.
+
+A guest's configuration is some 64 KiB of text at most, and a text may be nothing but commas.
+"""
 
 _LIMIT_MOST: Final = 1 << 63
-_SHA256: Final = re.compile("[0-9a-f]{64}")
 _MODULES: Final = frozenset(epoch.module for epoch in EPOCHS.values())
 
 _ON_HANDLE: Final = frozenset({"init_execution_context", "compute", "unload", "finalize_execution_context"})
 
 
-class TraceError(Exception):
-    """A file that is no trace; the message is one line that says where and why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Of the first line, what the calls depend on."""
+    """Of the first line, what the calls depend on.
+
+    `options` and `devices` (by target) are how models ran for which nothing else was asked; `models` has
+    those that could be loaded by name.
+    """
 
     abi: str
     limits: Limits
+    options: ModelOptions
+    devices: Mapping[str, str]
+    models: Mapping[str, Model]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A named model: the hash of its files, None where they could not be read, and how it ran."""
+
+    sha256: str | None
+    options: ModelOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ class Recorded:
 def header(path: Path) -> Header:
     """Return what the trace at `path` starts with; TraceError when it is none."""
     with _open(path) as file:
-        return _header(file, path)
+        return _header(file)
 
 
 def calls(path: Path, note: Callable[[str], None]) -> Iterator[Recorded]:
@@ -81,7 +94,7 @@ def calls(path: Path, note: Callable[[str], None]) -> Iterator[Recorded]:
     """
     number = 0
     with _open(path) as file:
-        _header(file, path)
+        _header(file)
         while (line := _next(file, number + 2)) is not None:
             if "end" in line.values:
                 line.text("end")
@@ -97,12 +110,14 @@ def calls(path: Path, note: Callable[[str], None]) -> Iterator[Recorded]:
 
 def _open(path: Path) -> BinaryIO:
     try:
+        if not S_ISREG(path.stat().st_mode):  # a pipe would be empty the second time
+            raise TraceError("cannot read trace: it is no regular file, and it is read several times")
         return path.open("rb")
-    except OSError as error:
-        raise TraceError(f"cannot read trace `{path}`: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, in a call of `main` from Python
+        raise TraceError(f"cannot read trace: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _next(file: BinaryIO, number: int) -> _Object | None:
+def _next(file: BinaryIO, number: int) -> Members | None:
     """Return the next line; None where the file ends, be it inside a line."""
     try:
         line = file.readline(_LINE_BYTES)
@@ -112,97 +127,44 @@ def _next(file: BinaryIO, number: int) -> _Object | None:
         if len(line) == _LINE_BYTES:
             raise TraceError(f"line {number} is longer than {_LINE_BYTES} bytes")
         return None
+    where = f"line {number}" if number > 1 else "this is not a trace: line 1"
+    if not line.isascii():
+        raise TraceError(f"{where} is not ASCII")
+    if sum(map(line.count, (b"[", b"{", b","))) > _PARTS:
+        raise TraceError(f"{where} has more than {_PARTS} parts")
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number too long, too deep
-        raise TraceError(f"line {number} is not JSON: {error}") from None
+        raise TraceError(f"{where} is not JSON: {error}") from None
     if not isinstance(values, dict):
-        raise TraceError(f"line {number} is not a JSON object")
-    return _Object(number, values)
+        raise TraceError(f"{where} is not a JSON object")
+    return Members(number, values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """A JSON object of a trace and the line it is in; each member is taken out as what it has to be."""
-
-    number: int
-    values: Mapping[str, object]
-
-    def wrong(self, key: str, wanted: str) -> TraceError:
-        """Return the error that `key` is not what is `wanted`."""
-        return TraceError(f"line {self.number}: `{key}` is not {wanted}")
-
-    def has(self, key: str) -> bool:
-        """Return whether there is a `key`, and it is not null."""
-        return self.values.get(key) is not None
-
-    def u32(self, key: str) -> int:
-        """Return a number of 32 bits."""
-        return self._u32(key, self.values.get(key))
-
-    def u32s(self, key: str) -> tuple[int, ...]:
-        """Return a list of them."""
-        return tuple(self._u32(key, item) for item in self._list(key))
-
-    def text(self, key: str) -> str:
-        """Return a string."""
-        value = self.values.get(key)
-        if not isinstance(value, str):
-            raise self.wrong(key, "a string")
-        return value
-
-    def octets(self, key: str) -> bytes:
-        """Return bytes that were written as text."""
-        try:
-            return self.text(key).encode(errors="surrogateescape")
-        except UnicodeEncodeError:
-            raise self.wrong(key, "text that bytes could have been") from None
-
-    def data(self, key: str) -> bytes:
-        """Return bytes that were written in base64."""
-        try:
-            return b64decode(self.text(key), validate=True)
-        except ValueError:
-            raise self.wrong(key, "base64") from None
-
-    def child(self, key: str) -> _Object:
-        """Return an object."""
-        return self._object(key, self.values.get(key))
-
-    def children(self, key: str) -> tuple[_Object, ...]:
-        """Return a list of them."""
-        return tuple(self._object(key, item) for item in self._list(key))
-
-    def _u32(self, key: str, value: object) -> int:
-        if type(value) is not int or not 0 <= value <= U32_MASK:  # a bool is an int, but not of this type
-            raise self.wrong(key, "a number of 32 bits")
-        return value
-
-    def _object(self, key: str, value: object) -> _Object:
-        if not isinstance(value, dict):
-            raise self.wrong(key, "an object")
-        return _Object(self.number, value)
-
-    def _list(self, key: str) -> list[object]:
-        value = self.values.get(key)
-        if not isinstance(value, list) or len(value) > _ITEMS:
-            raise self.wrong(key, f"a list of at most {_ITEMS}")
-        return value
-
-
-def _header(file: BinaryIO, path: Path) -> Header:
+def _header(file: BinaryIO) -> Header:
     line = _next(file, 1)
     if line is None or "trace" not in line.values:
-        raise TraceError(f"`{path}` is not a trace: its first line does not say so")
+        raise TraceError("this is not a trace: its first line does not say so")
     if line.u32("trace") != FORMAT:
         raise line.wrong("trace", f"{FORMAT}, the format that this host reads")
     abi = line.text("abi")
     if abi not in CHOICES:
         raise line.wrong("abi", f"one of {', '.join(CHOICES)}")
-    return Header(abi, _limits(line.child("limits")))
+    devices, graphs = line.child("devices"), line.child("graphs")
+    return Header(
+        abi,
+        _limits(line.child("limits")),
+        line.model_options("options"),
+        {target: devices.text(target) for target in devices.values},
+        {name: _model(graphs.child(name)) for name in graphs.values},
+    )
 
 
-def _limits(given: _Object) -> Limits:
+def _model(given: Members) -> Model:
+    return Model(given.sha256("sha256") if given.has("sha256") else None, given.model_options("options"))
+
+
+def _limits(given: Members) -> Limits:
     limits = asdict(Limits())
     for name, standard in limits.items():
         value = given.values.get(name, standard)
@@ -214,7 +176,7 @@ def _limits(given: _Object) -> Limits:
     return Limits(**limits)
 
 
-def _recorded(line: _Object) -> Recorded:
+def _recorded(line: Members) -> Recorded:
     operation = _operation(line.child("operation")) if line.has("operation") else None
     handle = line.u32("handle") if line.has("handle") else None
     error = _error(line) if line.has("error") else None
@@ -245,7 +207,7 @@ def _makes_handle(operation: Operation | None) -> bool:
     return False
 
 
-def _error(line: _Object) -> NnErrno:
+def _error(line: Members) -> NnErrno:
     name = line.text("error")
     for errno in NnErrno:
         if errno is not NnErrno.SUCCESS and errno.name.lower() == name:
@@ -253,7 +215,7 @@ def _error(line: _Object) -> NnErrno:
     raise line.wrong("error", "the name of an error")
 
 
-def _operation(given: _Object) -> Operation:
+def _operation(given: Members) -> Operation:
     method = given.text("method")
     if method in _ON_HANDLE:
         return OnHandle(method, given.u32("handle"))
@@ -284,8 +246,5 @@ def _operation(given: _Object) -> Operation:
     raise given.wrong("method", "one of a session")
 
 
-def _blobs(given: _Object) -> tuple[Blob, ...]:
-    blobs = tuple(Blob(each.text("sha256"), each.u32("bytes")) for each in given.children("builders"))
-    if not all(_SHA256.fullmatch(blob.sha256) for blob in blobs):
-        raise given.wrong("builders", "a list of SHA-256 in hex")
-    return blobs
+def _blobs(given: Members) -> tuple[Blob, ...]:
+    return tuple(Blob(each.sha256("sha256"), each.u32("bytes")) for each in given.children("builders"))

@@ -16,7 +16,7 @@ import host
 from host import abi
 from host.api import NOTES_KEPT, Host
 from host.capture import Capture, capture
-from tests.host.wasi import MEMORY, READ, ROOT, WASI, command, data, exit_with, say
+from tests.host.wasi import MEMORY, READ, ROOT, SPIN, WASI, command, data, exit_with, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,6 +197,22 @@ def test_trap_has_what_was_written_before(shared: Host) -> None:
         shared.run(command(f"(drop (call $compute (i32.const 1))) {say('out')} {say('err', 2)} unreachable"))
     assert (caught.value.stdout, caught.value.stderr) == (b"out", b"err")
     assert len(caught.value.notes) == 1
+
+
+def test_run_that_fails_has_its_stats_and_trace_when_asked_for(shared: Host) -> None:
+    compute = "(drop (call $compute (i32.const 1)))"
+    with pytest.raises(host.GuestTrapError) as trapped:
+        shared.run(command(f"{compute} unreachable"), stats=True, trace=True)
+    with pytest.raises(host.LimitError) as ended:
+        shared.run(command(f"{compute} {SPIN}"), stats=True, trace=True, fuel=10_000)
+    for error in (trapped.value, ended.value):
+        assert error.stats
+        assert error.trace
+        assert [(each.function, each.calls) for each in error.stats.functions] == [("compute", 1)]
+        assert [call.function.name for call in error.trace] == ["compute"]
+    with pytest.raises(host.GuestTrapError) as unwatched:
+        shared.run(command(f"{compute} unreachable"))
+    assert (unwatched.value.stats, unwatched.value.trace) == (None, None)
 
 
 @pytest.mark.parametrize("guest", [b"", b"not wasm", b"\0asm\x0d\0\x01\0", "nowhere.wasm", "."])

@@ -8,6 +8,7 @@ import math
 import os
 import struct
 import tempfile
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host import abi, cli
+from host.backends.openvino_c import OpenVinoMissingError
 from host.bindings import LEGACY_FUNCTIONS
 from host.tracing.tensor_diff import compare, tolerance_of
 from tests.host import models, scripts
@@ -23,6 +25,8 @@ from tests.host.guests import DATA, DIMENSIONS, OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from host.backends import Backend
 
 FAR: Final = 0x7FFF_0000
 ROOT: Final = Path(__file__).parents[2]
@@ -65,8 +69,9 @@ def _replay(*words: object) -> int:
 
 
 def _said(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    """Return what was printed; but for the notes that a model is another one there is no other output."""
     out, err = capfd.readouterr()
-    assert err == ""
+    assert all(line.startswith("note: `net` is another model than in the trace") for line in err.splitlines())
     return out.splitlines()
 
 
@@ -190,6 +195,150 @@ def test_a_model_that_is_not_given_is_asked_for(
     assert wants in err
 
 
+def test_a_paddle_model_from_bytes_is_found(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its parameters lie beside it under a suffix of their own."""
+    builders = models.paddle()
+    net = tmp_path / "net.pdmodel"
+    net.write_bytes(builders[0])
+    net.with_suffix(".pdiparams").write_bytes(builders[1])
+    [(name, (at, count, _, *more))], memory = scripts.from_bytes(builders)
+    load = [(name, (at, count, abi.GraphEncoding.AUTODETECT, *more))]
+    script, own = scripts.inference(1, 2, load=load)
+    guest, trace = tmp_path / "guest.wasm", tmp_path / "t"
+    guest.write_bytes(scripts.command(script, {**own, **memory}))
+    assert cli.main(["run", f"--trace={trace}", str(guest)]) == 0
+    assert [line["error"] for line in _lines(trace)[1:-1]] == [None] * 5
+    capfd.readouterr()
+    assert _replay(trace, "--graph", f"any={net}") == 0
+    assert _said(capfd) == ["5 calls: 5 the same, 0 different, 0 skipped"]
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (",threads=2", "note: `net` ran with `threads` None in the trace, and 2 now"),
+        (",precision=auto", "note: `net` ran with `precision` f32 in the trace, and auto now"),
+    ],
+)
+def test_another_way_to_run_a_model_is_noted(
+    folder: Path, capfd: pytest.CaptureFixture[str], option: str, says: str
+) -> None:
+    assert _replay(folder / "by_name", "--graph", f"net={folder / 'net.xml'}{option}") == 0
+    assert capfd.readouterr().err.splitlines() == [says]
+
+
+def test_another_device_for_models_from_bytes_is_noted(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--graph", f"net={folder / 'net.xml'}", "--device-map", "gpu=AUTO", "--precision", "auto"]
+    assert _replay(folder / "by_bytes", *words) == 0
+    assert capfd.readouterr().err.splitlines() == [
+        "note: `net` ran with `precision` f32 in the trace, and auto now",
+        "note: models from bytes ran with `precision` f32 in the trace, and auto now",
+        "note: models from bytes ran with `gpu` GPU in the trace, and AUTO now",
+    ]
+
+
+def test_another_model_is_noted(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    other = _model(tmp_path / "net.xml", models.add_constant(1.5))
+    assert _replay(folder / "by_name", "--graph", f"net={other}") == 1
+    (note,) = capfd.readouterr().err.splitlines()
+    assert note.startswith("note: `net` is another model than in the trace: SHA-256 ")
+
+
+def test_what_needs_a_model_that_does_not_load_is_skipped(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One cause is one difference; calls that fail without it are the same as ever."""
+    other = _model(tmp_path / "net.xml", (b"<net/>", b""))
+    assert _replay(folder / "by_name", "--graph", f"net={other}") == 1
+    first, *others, last = capfd.readouterr().out.splitlines()
+    assert first.startswith("call 1 load_by_name: was success; is ")
+    assert others[0] == "call 2 init_execution_context: skipped: it needs what call 1 did not make this time"
+    assert others[1] == "call 3 set_input: skipped: it needs what call 1 did not make this time"
+    assert last == "11 calls: 1 the same, 1 different, 9 skipped"
+
+
+def test_a_host_that_fails_is_no_answer(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without OpenVINO there is nothing to say about the model."""
+
+    def missing() -> Backend:
+        raise OpenVinoMissingError("OpenVINO is not installed")
+
+    monkeypatch.setattr("host.commands.replay._openvino", missing)
+    assert _replay(folder / "by_name", "--graph", f"net={folder / 'net.xml'}") == 2
+    out, err = capfd.readouterr()
+    assert "call 1 load_by_name: the host failed: OpenVinoMissingError: OpenVINO is not installed\n" in out
+    assert out.endswith("11 calls: 1 the same, 0 different, 9 skipped, 1 failed\n")
+    assert err.startswith("error: the host itself failed")
+
+
+def test_a_trace_with_nothing_to_compare_is_no_success(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = (folder / "by_name").read_text().splitlines()
+    (tmp_path / "t").write_text(f"{lines[0]}\n{lines[-1]}\n")
+    assert _replay(tmp_path / "t") == 2
+    assert capfd.readouterr().err.startswith("error: nothing was compared")
+
+
+def test_a_pipe_is_no_trace(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Refused, and not waited for: it could be read once only."""
+    os.mkfifo(tmp_path / "t")
+    both_ends = os.open(tmp_path / "t", os.O_RDWR)
+    os.write(both_ends, b"[]\n")  # for who would read it all the same
+    try:
+        assert _replay(tmp_path / "t") == 2
+    finally:
+        os.close(both_ends)
+    assert capfd.readouterr().err == (
+        f"error: `{tmp_path / 't'}`: cannot read trace: it is no regular file, and it is read several times\n"
+    )
+
+
+def test_caps_above_those_of_the_operator_are_not_taken_from_a_trace(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caps = {"graphs": 1 << 40, "rank": 1 << 40}
+    trace = _changed(folder, tmp_path / "t", lambda lines: lines[0]["limits"].update(caps))
+    words = [trace, "--graph", f"net={folder / 'net.xml'}"]
+    assert _replay(*words) == 0
+    assert capfd.readouterr().err.splitlines() == [
+        f"note: the trace's cap `graphs` of {1 << 40} is 256 here; `--max-graphs` raises it",
+        f"note: the trace's cap `rank` of {1 << 40} is 32 here",
+    ]
+    assert _replay(*words, "--max-graphs", "0") == 1
+    assert "call 1 load_by_name: was success; is busy" in capfd.readouterr().out
+
+
+def test_caps_below_those_of_the_operator_are(folder: Path, tmp_path: Path) -> None:
+    trace = _changed(folder, tmp_path / "t", lambda lines: lines[0]["limits"].update(graphs=0))
+    assert _replay(trace, "--graph", f"net={folder / 'net.xml'}") == 1
+
+
+def test_a_line_costs_no_more_than_it_has(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of nothing but brackets JSON makes many times their size: they are counted before it is read."""
+    (tmp_path / "t").write_bytes(b'{"trace":[' + b"[]," * 1_000_000 + b"[]]}\n")
+    tracemalloc.start()
+    try:
+        assert _replay(tmp_path / "t") == 2
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "line 1 has more than 262144 parts" in capfd.readouterr().err
+    assert peak < 10_000_000
+
+
+def test_a_line_has_a_most(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.tracing.trace_reader._LINE_BYTES", 100)
+    assert _replay(folder / "by_name") == 2
+    assert "line 1 is longer than 100 bytes" in capfd.readouterr().err
+
+
 def test_json_has_an_entry_for_every_call(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +396,11 @@ def test_another_error_is_noticed(folder: Path, tmp_path: Path, key: str, value:
         (lambda lines: lines[0]["limits"].update(graphs=True), "line 1: `graphs`"),
         (lambda lines: lines[0]["limits"].update(graphs=-1), "line 1: `graphs`"),
         (lambda lines: lines[0]["limits"].update(rank=1 << 99), "line 1: `rank`"),
+        (lambda lines: lines[0].update(graphs=["net"]), "line 1: `graphs`"),
+        (lambda lines: lines[0]["graphs"]["net"].update(sha256="\x1b"), "line 1: `sha256`"),
+        (lambda lines: lines[0]["graphs"]["net"]["options"].update(device="\x1b"), "line 1: `options`"),
+        (lambda lines: lines[0]["graphs"]["net"]["options"].update(x=1), "line 1: `options`"),
+        (lambda lines: lines[0]["devices"].update(cpu=1), "line 1: `cpu`"),
         (lambda lines: lines.pop(2), "line 3: `call` is not 2"),
         (lambda lines: lines.reverse(), "is not a trace"),
         (lambda lines: lines.append(lines[2]), "line 14: there is something after the end"),
@@ -280,11 +434,23 @@ def test_a_line_that_is_not_right_is_told(
 ) -> None:
     trace = _changed(folder, tmp_path / "t", change)
     assert _replay(trace, "--graph", f"net={folder / 'net.xml'}") == 2
-    assert says in capfd.readouterr().err
+    err = capfd.readouterr().err
+    assert err.startswith(f"error: `{trace}`: ")
+    assert says in err
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\n", b"\xff\n", b"[" * 100_000 + b"\n", b"9" * 10_000 + b"\n", b"[]\n", b'"trace"\n']
+    "data",
+    [
+        b"",
+        b"\n",
+        b"\xff\n",
+        b"[" * 100_000 + b"\n",
+        b"9" * 10_000 + b"\n",
+        b"[]\n",
+        b'"trace"\n',
+        b'{"trace":"\xc3\xa9"}\n',
+    ],
 )
 def test_other_files_are_no_traces(tmp_path: Path, capfd: pytest.CaptureFixture[str], data: bytes) -> None:
     (tmp_path / "t").write_bytes(data)
@@ -383,6 +549,20 @@ def test_what_is_equal_or_rounding_is_within(was: bytes, now: bytes) -> None:
     found = compare(was, now, "f32")
     assert found is not None
     assert found.is_within(tolerance_of("f32"))
+
+
+def test_a_comparison_takes_no_memory_for_its_elements() -> None:
+    count = 20_000
+    was, now = bytes(4 * count), b"\0\0\x80\x3f" * count
+    tracemalloc.start()
+    try:
+        found = compare(was, now, "f32")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert (found.elements, found.absolute) == (count, 1.0)
+    assert peak < 40_000
 
 
 @pytest.mark.parametrize("name", ["u8", "i32", "i64", None, "boolean"])

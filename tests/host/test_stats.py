@@ -73,6 +73,13 @@ def test_percentiles_are_within_three_percent(spread: float, count: int) -> None
         assert value == pytest.approx(exact, rel=0.03)
 
 
+@pytest.mark.parametrize("time", [1, 1000, 123_456_789])
+def test_a_time_that_all_calls_took_is_told_as_it_is(time: int) -> None:
+    """Not as the middle of its class: no percentile is below the shortest or above the longest time."""
+    found = _stats(*[_call(time)] * 5)
+    assert (found.p50_ns, found.p99_ns) == (time, time)
+
+
 def test_times_of_every_size_take_little_memory() -> None:
     """From nothing to an hour: what is kept does not grow with the number of calls."""
     collector = Collector()
@@ -142,12 +149,11 @@ def test_a_file_has_the_same_as_json(net: Path, guest: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("option", ["--stats", "--trace"])
 @pytest.mark.parametrize("where", ["taken", "no/such/folder", ""])
 def test_a_file_that_cannot_be_made_is_told_before_the_guest_runs(
-    net: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str, where: str
+    guest: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str, where: str
 ) -> None:
     taken = tmp_path / "taken"
     taken.write_text("precious")
-    guest = tmp_path / "missing.wasm"
     path = tmp_path / where if where else ""
-    assert cli.main(["run", str(guest), "--graph", f"net={net}", f"{option}={path}"]) == 2
+    assert cli.main(["run", str(guest), f"{option}={path}"]) == 2
     assert capfd.readouterr().err.startswith(f"error: `{option}={path}`: ")
     assert taken.read_text() == "precious"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import inspect
 import json
-import resource
+import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 from hashlib import sha256
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from host import abi, api, cli
+from host import abi, api, bindings, cli, legacy
 from host.bindings import LEGACY_FUNCTIONS
 from host.errors import Condition
 from host.job import Listener
@@ -30,11 +33,10 @@ from host.tracing.observe import (
     Watch,
     WatchedSession,
 )
-from tests.host import models, scripts
+from tests.host import models, scripts, wasi
 from tests.host.guests import DATA, DIMENSIONS, OUT, TENSOR, f32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from host.tracing.observe import Call
@@ -81,10 +83,17 @@ def _run(*words: object) -> int:
 
 def test_the_session_between_has_all_that_the_handlers_call() -> None:
     """With the same parameters: a method that is missing would be an error in watched runs only."""
-    unused = {"output_type_name"}
-    for name, method in inspect.getmembers(Session, inspect.isfunction):
-        if not name.startswith("_") and name not in unused:
-            assert inspect.signature(getattr(WatchedSession, name)) == inspect.signature(method), name
+    called = {
+        node.attr
+        for module in (bindings, legacy)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).rpartition(".")[2] == "session"
+    }
+    assert {"load", "compute", "limits", "dialect"} <= called
+    for name in called:
+        between = getattr(WatchedSession, name)
+        if not isinstance(between, property):
+            assert inspect.signature(between) == inspect.signature(getattr(Session, name)), name
 
 
 def test_calls_are_told_in_order_with_what_they_came_to(net: Path) -> None:
@@ -184,7 +193,7 @@ def test_a_file_has_the_run_from_first_line_to_last(net: Path, guest: Path, tmp_
     path = tmp_path / "run.jsonl"
     assert _run(f"--trace={path}", guest, "--graph", f"net={net}", "--abi", "2022") == 0
     head, *calls, end = _lines(path)
-    assert (head["trace"], head["abi"], head["graphs"]) == (1, "2022", ["net"])
+    assert (head["trace"], head["abi"], list(head["graphs"])) == (1, "2022", ["net"])
     assert head["guest"]["sha256"] == sha256(guest.read_bytes()).hexdigest()
     assert head["limits"]["graphs"] > 0
     assert [call["call"] for call in calls] == [1, 2, 3, 4, 5]
@@ -219,9 +228,75 @@ def test_the_last_line_says_how_it_ended(tmp_path: Path, end: str, code: int, ho
 
 
 def test_a_guest_that_is_refused_has_a_trace_without_calls(tmp_path: Path) -> None:
-    assert _run(f"--trace={tmp_path / 't'}", tmp_path / "missing.wasm") == 2
+    guest = tmp_path / "guest.wasm"
+    guest.write_bytes(b"no guest")
+    assert _run(f"--trace={tmp_path / 't'}", guest) == 2
     head, end = _lines(tmp_path / "t")
-    assert (head["guest"], end["end"]) == (None, "refused")
+    assert (head["guest"]["bytes"], end["end"]) == (8, "refused")
+
+
+@pytest.mark.parametrize("option", ["--trace", "--stats"])
+def test_a_guest_that_is_not_there_leaves_no_file(tmp_path: Path, guest: Path, option: str) -> None:
+    """So that the same command works once the typo is mended."""
+    path = tmp_path / "t"
+    assert _run(f"{option}={path}", tmp_path / "gest.wasm") == 2
+    assert not path.exists()
+    assert _run(f"{option}={path}", guest) == 0
+
+
+def test_a_stats_file_that_cannot_be_made_leaves_no_trace(tmp_path: Path, guest: Path) -> None:
+    assert _run(f"--trace={tmp_path / 't'}", f"--stats={tmp_path / 'no' / 'folder'}", guest) == 2
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize("option", ["--trace", "--stats"])
+def test_a_file_in_place_of_the_guest_is_told_how_it_would_be_one(
+    tmp_path: Path, guest: Path, capfd: pytest.CaptureFixture[str], option: str
+) -> None:
+    path = tmp_path / "run.jsonl"
+    assert _run(option, path, guest) == 2
+    assert f"`{option}={path}`" in capfd.readouterr().err
+    assert _run(option, tmp_path / "gest.wasm") == 2
+    assert "=" not in capfd.readouterr().err
+
+
+def test_a_guest_that_can_be_read_once_only_is_traced(tmp_path: Path) -> None:
+    """As from `<(cat guest.wasm)`: what has the hash is what ran."""
+    code = scripts.command([("compute", (1,))], {})
+    ours, theirs = os.pipe()
+    os.write(theirs, code)
+    os.close(theirs)
+    try:
+        assert _run(f"--trace={tmp_path / 't'}", f"/dev/fd/{ours}") == 0
+    finally:
+        os.close(ours)
+    head, call, _ = _lines(tmp_path / "t")
+    assert head["guest"]["sha256"] == sha256(code).hexdigest()
+    assert call["function"] == "compute"
+
+
+def test_a_model_has_its_hash_and_how_it_ran(net: Path, guest: Path, tmp_path: Path) -> None:
+    """The hash is one that `--graph` takes."""
+    assert _run(f"--trace={tmp_path / 't'}", guest, "--graph", f"net={net},threads=1") == 0
+    found = _lines(tmp_path / "t")[0]["graphs"]["net"]
+    assert found["options"] == {"device": "CPU", "precision": "f32", "threads": 1, "layout": None}
+    assert _run(f"--trace={tmp_path / 'u'}", guest, "--graph", f"net={net},sha256={found['sha256']}") == 0
+    assert [call["errno"] for call in _lines(tmp_path / "u")[1:-1]] == [0] * 5
+
+
+@pytest.mark.parametrize("stuck", [wasi.wait(60), wasi.READ])
+def test_a_guest_that_waits_too_long_has_its_statistics_and_its_end(tmp_path: Path, stuck: str) -> None:
+    """Nothing of it can be ended but the process."""
+    guest, path = tmp_path / "guest.wasm", tmp_path / "t"
+    guest.write_bytes(wasi.command(f"(drop (call $compute (i32.const 1))) {stuck}"))
+    words = [sys.executable, "-m", "host", "run", str(guest), f"--trace={path}", "--stats", "--timeout", "1"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "stats: compute " in process.stderr.read()
+        assert process.wait() == 124
+    _, call, end = _lines(path)
+    assert (call["function"], end["end"], end["code"]) == ("compute", "limit", 124)
+    assert "--timeout" in end["message"]
 
 
 def test_what_was_told_survives_a_kill(tmp_path: Path) -> None:
@@ -242,31 +317,55 @@ def test_what_was_told_survives_a_kill(tmp_path: Path) -> None:
     assert (head["trace"], call["function"]) == (1, "compute")
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """Let no file of this process grow beyond 1500 bytes; the system answers as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+SMALL_DISK = """
+import resource, sys
+from host import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+"""A process no file of which grows beyond 1500 bytes; the system answers as a full disk does."""
 
 
-@pytest.mark.usefixtures("small_disk")
-def test_a_full_disk_ends_the_trace_and_not_the_guest(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_disk_ends_the_trace_and_not_the_guest(tmp_path: Path) -> None:
     """It is told once; the statistics go on."""
     guest, path = tmp_path / "guest.wasm", tmp_path / "run.jsonl"
     guest.write_bytes(scripts.command([("compute", (1,))] * 9, {}))
-    assert _run(f"--trace={path}", "--stats", guest) == 0
-    told = capfd.readouterr().err
+    words = [sys.executable, "-c", SMALL_DISK, "run", f"--trace={path}", "--stats", str(guest)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    told = done.stderr
     assert {line.split(":")[0] for line in told.splitlines()} == {"note", "stats"}
     assert told.count("note: the trace ends before call ") == 1
     assert ["stats:", "compute", "9", "9"] in [line.split()[:4] for line in told.splitlines()]
     *_, last = path.read_text().splitlines()
     assert '"end"' not in last
+
+
+def test_a_trace_ends_where_it_has_what_it_may_have(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The guest goes on, and so do the statistics."""
+    guest, path = tmp_path / "guest.wasm", tmp_path / "run.jsonl"
+    guest.write_bytes(scripts.command([("compute", (1,))] * 99, {}))
+    assert _run(f"--trace={path}", "--stats", guest, "--max-trace-bytes", "4K") == 0
+    kept = len(_lines(path)) - 1
+    assert 0 < kept < 99
+    told = capfd.readouterr().err.splitlines()
+    assert [line for line in told if line.startswith("note: ")] == [
+        f"note: the trace ends before call {kept + 1}: it has the 4 KiB that `--max-trace-bytes` allows"
+    ]
+    assert ["stats:", "compute", "99", "99"] in [line.split()[:4] for line in told]
+
+
+def test_a_trace_in_memory_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in the calls; a model does not count, as only its hash is kept."""
+    monkeypatch.setattr("host.api.TRACE_BYTES", 1 << 15)
+    script, memory = scripts.from_bytes((b"x" * 5000, b""))
+    done = api.run(scripts.command([*script, ("compute", (1,))] * 30, memory), trace=True)
+    assert done.trace
+    assert 10 < len(done.trace) < 60
+    (note,) = [note for note in done.notes if note.startswith("the trace ends")]
+    assert note == f"the trace ends before call {len(done.trace) + 1}: it has 32 KiB already"
 
 
 def test_a_listener_that_fails_does_not_unwind_the_guest(net: Path) -> None:
@@ -314,6 +413,40 @@ def test_without_a_file_each_call_is_a_line_on_stderr(
         "trace: 5 get_output",
     ]
     assert "f32 [2], 8 bytes -> 0 success" in lines[2]
+
+
+def test_a_name_as_long_as_it_may_be_leaves_the_answer_on_its_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    guest, name = tmp_path / "guest.wasm", b"n" * 4000
+    guest.write_bytes(scripts.command([("load_by_name", (0, len(name), OUT))], {0: name}))
+    assert _run("--trace", guest) == 0
+    assert re.search(r"n\.\.\.` -> \d+ not_found \(\d+ us\): no model", capfd.readouterr().err)
+
+
+def test_the_time_of_watching_is_not_that_of_the_call(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing a model takes long, and is not what the guest would have waited for."""
+    pause = 0.5
+
+    def slow(data: bytes) -> object:
+        sleep(pause)
+        return sha256(data)
+
+    monkeypatch.setattr("host.tracing.observe.sha256", slow)
+    script, memory = scripts.from_bytes((b"no model", b""))
+    (call,) = _trace(net, scripts.command(script, memory))
+    assert call.duration_ns < pause * 1e9
+
+
+@pytest.mark.parametrize("words", [["--stats"], ["--trace"]])
+def test_contents_are_copied_for_a_trace_only(
+    net: Path, guest: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    copied = []
+    monkeypatch.setattr("host.tracing.observe.SetInput", lambda *given: copied.append(given))
+    monkeypatch.setattr("host.commands.watch_options.shown", lambda _: "")
+    assert _run(*words, guest, "--graph", f"net={net}") == 0
+    assert len(copied) == (words == ["--trace"])
 
 
 @pytest.mark.parametrize("option", ["--trace", "--stats"])
