@@ -19,7 +19,7 @@ from host.engines import Engines
 from host.job import Bounds, Job, Listener, RunError
 from host.models import graphs as entries
 from host.nn import Limits, Serving
-from host.preopens import checked, preopen
+from host.preopens import checked, named
 from host.quantities import shown_size
 from host.tracing.observe import Load, Watch
 from host.tracing.stats import Collector
@@ -63,7 +63,7 @@ class RunOptions(TypedDict, total=False):
     """What `Host.run` takes by keyword."""
 
     env: Mapping[str, str] | None
-    dirs: Iterable[str | Preopen]
+    dirs: Iterable[str | PathLike[str] | Preopen]
     stdin: bytes | None
     abi: str
     limits: Limits
@@ -163,7 +163,7 @@ class Host:
         arguments: Sequence[str] = (),
         *,
         env: Mapping[str, str] | None = None,
-        dirs: Iterable[str | Preopen] = (),
+        dirs: Iterable[str | PathLike[str] | Preopen] = (),
         stdin: bytes | None = None,
         abi: str = AUTO,
         limits: Limits | None = None,
@@ -180,7 +180,8 @@ class Host:
             guest: The path of a module (`.wasm`, or `.wat`), or the bytes of one.
             arguments: Go to the guest after its own name.
             env: Its variables; it has no others.
-            dirs: The folders it may use, each a Preopen or as `--dir` has it: `HOST[::GUEST][::ro|rw]`.
+            dirs: The folders it may use, each a Preopen, a text as of `--dir`, `HOST[::GUEST][::ro|rw]`, or a
+                path, which the guest sees under its own name and may write to.
             stdin: What it reads; nothing when None.
             abi: The dialect of its numbers, one of `dialects.CHOICES`.
             limits: What it may ask of wasi-nn; those of the host if None.
@@ -196,10 +197,14 @@ class Host:
             GuestTrapError: It trapped. This and the next have what it wrote until then.
             LimitError: One of `timeout`, `max_memory` and `fuel` ended it.
             ValueError: An option makes no sense.
+            TypeError: `arguments` or `dirs` is a str, or a folder is none of these.
         """
         if abi not in CHOICES:
             raise ValueError(f"there is no dialect `{abi}`, only {', '.join(CHOICES)}")
-        preopens = checked(preopen(each) if isinstance(each, str) else each for each in dirs)
+        for name, value in (("arguments", arguments), ("dirs", dirs)):
+            if isinstance(value, str):  # its characters would be taken one by one
+                raise TypeError(f"`{name}` is a list, such as [{value!r}], not a str")
+        preopens = checked(map(named, dirs))
         environment = tuple((env or {}).items())
         _check_texts(arguments, *environment, (each.guest for each in preopens))
         if any(not name or "=" in name for name, _ in environment):

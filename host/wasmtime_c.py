@@ -17,7 +17,7 @@ from host import wasmtime_ffi
 from host.memory import GuestMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from wasmtime import Linker
 
@@ -45,10 +45,14 @@ def library() -> CData:
     Raises:
         WasmtimeMismatchError: it lacks a function, or its structures are not those declared here.
     """
-    theirs = wasmtime_py.wasmtime_extern_t
-    declared = ffi.sizeof("wasmtime_extern_t"), ffi.offsetof("wasmtime_extern_t", "of")
-    if declared != (ctypes.sizeof(theirs), theirs.of.offset):
-        raise WasmtimeMismatchError("the package `wasmtime` has structures that this host does not know")
+    try:
+        is_known = _our_structures() == _their_structures()
+    except AttributeError:
+        is_known = False
+    if not is_known:
+        raise WasmtimeMismatchError(
+            "the package `wasmtime` has structures that this host does not know: it was made for another version"
+        )
     lib = ffi.dlopen(str(wasmtime_py.filename))
     for name in dir(lib):
         try:
@@ -60,6 +64,28 @@ def library() -> CData:
     return lib
 
 
+def _our_structures() -> tuple[int, ...]:
+    names = ("wasmtime_extern_t", "wasmtime_val_raw_t", "wasmtime_memory_t")
+    members = (ffi.offsetof("wasmtime_memory_t", name) for name in ("store_id", "a", "b"))
+    return (*map(ffi.sizeof, names), ffi.offsetof("wasmtime_extern_t", "of"), *members)
+
+
+def _their_structures() -> tuple[int, ...]:
+    extern, memory = wasmtime_py.wasmtime_extern_t, wasmtime_py.wasmtime_memory_t
+    sizes = (ctypes.sizeof(each) for each in (extern, wasmtime_py.wasmtime_val_raw_t, memory))
+    return (*sizes, extern.of.offset, *_offsets(memory))
+
+
+def _offsets(structure: Any, start: int = 0) -> Iterator[int]:  # noqa: ANN401 - a class of ctypes'
+    """Yield where the members are that are no structures themselves: their names are private."""
+    for name, kind, *_ in structure._fields_:
+        at = start + getattr(structure, name).offset
+        if issubclass(kind, ctypes.Structure):
+            yield from _offsets(kind, at)
+        else:
+            yield at
+
+
 class HostFunctions:
     """The functions of the host that a guest imports; has to live as long as the guest's store."""
 
@@ -69,6 +95,7 @@ class HostFunctions:
         self._lib = library()
         self._alive: list[CData] = []
         self._memory: CData = None
+        self._has_no_memory = False
         self.raised: BaseException | None = None
         """What a function raised: that made the guest trap, and is for the caller of the guest to raise."""
 
@@ -122,9 +149,12 @@ class HostFunctions:
         """
         lib = self._lib
         if self._memory is None:
+            if self._has_no_memory:
+                return None
             found = ffi.new("wasmtime_extern_t *")
             is_found = lib.wasmtime_caller_export_get(caller, _MEMORY, len(_MEMORY), found)
             if not is_found or found.kind != wasmtime_py.WASMTIME_EXTERN_MEMORY.value:
+                self._has_no_memory = True  # what a guest exports does not change
                 return None
             self._memory = ffi.addressof(found.of, "memory")
             self._alive.append(found)
@@ -139,4 +169,7 @@ class HostFunctions:
 
 
 def _pointer(owner: Any) -> CData:  # noqa: ANN401 - whatever wasmtime-py wraps a pointer in
-    return ffi.cast("void *", ctypes.cast(owner.ptr(), ctypes.c_void_p).value or 0)
+    address = ctypes.cast(owner.ptr(), ctypes.c_void_p).value
+    if address is None:
+        raise ValueError(f"{type(owner).__name__} has a pointer that is NULL")
+    return ffi.cast("void *", address)

@@ -53,10 +53,11 @@ def main(arguments: list[str]) -> int:
 
 def _guest(path: Path, data: bytes) -> tuple[dict[str, Any], Iterator[str]]:
     from host.inspection import guest, text  # noqa: PLC0415 - loads wasmtime: help comes without it
+    from host.wasmtime_c import WasmtimeMismatchError  # noqa: PLC0415 - see above
 
     try:
         facts = guest.inspect(path, data)
-    except BadGuestError as error:
+    except (BadGuestError, WasmtimeMismatchError) as error:
         raise UsageError(str(error)) from error
     return asdict(facts), text.guest_lines(facts)
 

@@ -88,6 +88,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace, job: Job, listener: Listener) -> int:
     from host.api import Host  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
+    from host.wasmtime_c import WasmtimeMismatchError  # noqa: PLC0415 - see above
 
     try:
         with _interruptible(), deadline(job.bounds.timeout, job.bounds.out_of_time) as at_last:
@@ -97,6 +98,8 @@ def _run(options: argparse.Namespace, job: Job, listener: Listener) -> int:
         return code and (code & EXIT_MASK or EXIT_MASK)
     except BadGuestError as error:
         raise UsageError(str(error), error.details) from error
+    except WasmtimeMismatchError as error:
+        raise UsageError(str(error)) from error
     except LimitError as error:
         say("error", str(error))
         return EXIT_LIMIT

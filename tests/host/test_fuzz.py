@@ -76,6 +76,8 @@ SPECS = {
     "subtract": Spec((PAIR, PAIR), lambda a, b: (a - b,)),
     "two_rows": Spec((((None,), TensorType.F32),), _two_rows),
     "boolean": Spec((((2,), None),), lambda _: None),
+    "passed": Spec((((2,), TensorType.F32),), lambda x: (x, x + x), 2),
+    "passed_any": Spec((((None,), TensorType.F32),), lambda x: (x, x + x), 2),
 }
 
 
@@ -87,6 +89,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     }
     irs |= {"scalar": models.double([]), "rows": models.double([-1, 2]), "subtract": models.subtract([1, 2])}
     irs |= {"two_rows": models.reshape(), "boolean": models.boolean()}
+    irs |= {"passed": models.passed_through([2]), "passed_any": models.passed_through([-1])}
     folder = tmp_path_factory.mktemp("models")
     for name, (xml, weights) in irs.items():
         (folder / f"{name}.xml").write_bytes(xml)
