@@ -51,7 +51,7 @@ def library() -> CData:
         is_known = False
     if not is_known:
         raise WasmtimeMismatchError(
-            "the package `wasmtime` has structures that this host does not know: it was made for another version"
+            "the package `wasmtime` has other structures: this host was made for another version"
         )
     lib = ffi.dlopen(str(wasmtime_py.filename))
     for name in dir(lib):

@@ -65,14 +65,16 @@ def gather_nd() -> IR:
     return ir(openvino.Model([ops.gather_nd(data, x)], [x], "gather_nd"))
 
 
-def slow(side: int) -> IR:
-    """Return the IR of a product of two square matrices of that side, made of x of shape [1] at run time."""
-    x = ops.parameter([1], np.float32)
-    square = ops.broadcast(x, ops.constant(np.array([side, side], np.int64)))
-    product = ops.matmul(square, square, transpose_a=False, transpose_b=True)
-    return ir(
-        openvino.Model([ops.reduce_sum(product, ops.constant(np.array([0, 1], np.int64)))], [x], "slow")
-    )
+def endless() -> IR:
+    """Return the IR of a model whose inference does not end: it adds 1 to x, of shape [1], 2**62 times."""
+    x, before = ops.parameter([1], np.float32), ops.parameter([1], np.float32)
+    after = ops.add(before, ops.constant(np.array([1], np.float32)))
+    goes_on = ops.constant(np.array([True]))
+    loop = ops.loop(ops.constant(np.int64(1 << 62)), ops.constant(np.array([True])))
+    loop.set_function(openvino.Model([after, goes_on], [before]))
+    loop.set_merged_input(before, x.output(0), after.output(0))
+    loop.set_special_body_ports([-1, 1])  # no output of the body counts, and its second says to go on
+    return ir(openvino.Model([loop.get_iter_value(after.output(0), -1)], [x], "endless"))
 
 
 def ir(model: object) -> IR:

@@ -182,6 +182,12 @@ def test_limits_of_the_host_and_of_one_run(shared: Host) -> None:
     assert shared.run(_load("net")).exit_code == abi.NnErrno.SUCCESS
 
 
+@pytest.mark.parametrize("name", ["graphs", "contexts", "builders", "model_bytes", "rank", "tensor_bytes"])
+def test_negative_limit_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"`{name}` is from 0 on, not -1"):
+        host.Limits(**{name: -1})  # type: ignore[arg-type]  # one is a bool, and not among these
+
+
 def test_stats_and_trace_when_asked_for(shared: Host) -> None:
     done = shared.run(_load("net"), stats=True, trace=True)
     assert done.stats
@@ -238,6 +244,13 @@ def test_option_that_makes_no_sense(shared: Host, options: dict[str, object]) ->
     """Refused rather than cut off at the NUL, as C would."""
     with pytest.raises(ValueError, match=r"NUL|surrogates|dialect|variable"):
         shared.run(command(""), **options)  # type: ignore[arg-type]  # whatever it is
+
+
+@pytest.mark.parametrize("options", [{"arguments": "abc"}, {"arguments": ""}, {"dirs": "/"}, {"dirs": [7]}])
+def test_option_of_the_wrong_type(shared: Host, options: dict[str, object]) -> None:
+    """A text is not taken for the list of its characters."""
+    with pytest.raises(TypeError, match=r"not (a str|7)$"):
+        shared.run(command(""), **options)  # type: ignore[arg-type]  # that is what is tested
 
 
 def test_names_are_there_and_nothing_is_loaded_for_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,6 +127,19 @@ def test_each_type_of_the_epoch(legacy: LegacyGuest, name: str, dtype: str, lett
     context = legacy.context_legacy(models.double([4], dtype))
     data = struct.pack(f"<4{letter}", 1, 2, 3, 100)
     assert legacy.infer_legacy(context, data, (4,), TYPES[name]) == struct.pack(f"<4{letter}", 2, 4, 6, 200)
+
+
+def test_input_is_not_copied_on_its_way(legacy: LegacyGuest) -> None:
+    """Its one copy is into the backend's own memory."""
+    count = 50_000
+    context = legacy.context_legacy(models.double([count], "float32"))
+    data = bytes(4 * count)
+    assert legacy.set_legacy(context, data, (count,), TYPES["f32"]) == NnErrno.SUCCESS
+    tracemalloc.start()
+    assert legacy.legacy("set_input", context, 0, TENSOR) == NnErrno.SUCCESS
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < len(data) // 2
 
 
 def test_every_type_of_the_epoch_is_tested() -> None:

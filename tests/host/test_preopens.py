@@ -13,7 +13,7 @@ import pytest
 import host
 from host import Preopen
 from host.api import Host
-from host.preopens import checked, preopen
+from host.preopens import checked, named, preopen
 from tests.host import wasi
 
 if TYPE_CHECKING:
@@ -252,6 +252,35 @@ def _two(folder: Path) -> Iterator[Preopen]:
 def test_two_folders_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(host.BadGuestError, match="already"):
         checked(_two(tmp_path))
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "a/"), ("./a", "a"), ("/a//b", "/a/b"), ("a/../b", "b")])
+def test_two_spellings_of_one_name(tmp_path: Path, one: str, other: str) -> None:
+    with pytest.raises(host.BadGuestError, match="already"):
+        checked([preopen(f"{tmp_path}::{one}"), preopen(f"{tmp_path}::{other}")])
+
+
+def test_names_that_are_alike_are_not_one(tmp_path: Path) -> None:
+    folders = tuple(Preopen(tmp_path, name) for name in ("a", "A", "/a", "a/b", "a "))
+    assert checked(folders) == folders
+
+
+def test_path_is_a_folder_under_its_own_name(tree: Tree) -> None:
+    """It may have `::` in it, which a text may not."""
+    odd = tree.folder / "a::ro"
+    odd.mkdir()
+    assert named(odd) == Preopen(odd, str(odd))
+    done = tree.host.run(tree.fs, ["list", str(odd)], dirs=[odd])
+    assert done.exit_code == 0
+
+
+def test_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    """A system may have such a folder; WASI has no name for it."""
+    folder = tmp_path / "\udcff"
+    folder.mkdir()
+    for each in (folder, tmp_path / "\ud800"):
+        with pytest.raises(host.BadGuestError, match="is not UTF-8"):
+            host.run(wasi.command(""), dirs=[Preopen(each, "in")])
 
 
 def test_folder_that_cannot_be_looked_at(tmp_path: Path) -> None:
