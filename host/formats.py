@@ -19,12 +19,12 @@ class Format(Enum):
     Paddle has none: a guest gets to it by `autodetect`. The last two are recognised to be refused by name.
     """
 
-    OPENVINO = "openvino"
-    ONNX = "onnx"
-    TENSORFLOW = "tensorflow"
-    TENSORFLOWLITE = "tensorflowlite"
+    OPENVINO = GraphEncoding.OPENVINO.name.lower()
+    ONNX = GraphEncoding.ONNX.name.lower()
+    TENSORFLOW = GraphEncoding.TENSORFLOW.name.lower()
+    TENSORFLOWLITE = GraphEncoding.TENSORFLOWLITE.name.lower()
     PADDLE = "paddle"
-    PYTORCH = "pytorch"
+    PYTORCH = GraphEncoding.PYTORCH.name.lower()
     GGUF = "ggml"
 
 

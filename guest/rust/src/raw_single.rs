@@ -33,7 +33,7 @@ pub const NN_ERRNO_PROMPT_TOO_LONG: NnErrno = NnErrno(102);
 /// The host has no model under this name.
 pub const NN_ERRNO_MODEL_NOT_FOUND: NnErrno = NnErrno(103);
 
-mod import {
+pub(crate) mod import {
     use super::{BufferSize, GraphExecutionContext};
 
     #[link(wasm_import_module = "wasi_ephemeral_nn")]

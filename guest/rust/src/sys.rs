@@ -34,29 +34,13 @@ pub(crate) fn slice<T>(list: List<'_, T>) -> &[T] {
 
 #[cfg(all(target_arch = "wasm32", not(feature = "fake")))]
 mod imports {
-    use crate::raw::{BufferSize, GraphExecutionContext, NnErrno};
+    use crate::raw::{import, BufferSize, GraphExecutionContext, NnErrno};
 
     pub(crate) use crate::raw::{compute, init_execution_context, load, load_by_name, set_input};
     #[cfg(feature = "extensions")]
     pub(crate) use crate::{
         raw_config::load_by_name_with_config, raw_finalize::finalize_execution_context, raw_unload::unload,
     };
-
-    mod again {
-        use super::{BufferSize, GraphExecutionContext};
-
-        // `raw::get_output` drops the size that comes with an error, which is the answer to a size query.
-        #[link(wasm_import_module = "wasi_ephemeral_nn")]
-        extern "C" {
-            pub fn get_output(
-                context: GraphExecutionContext,
-                index: u32,
-                out_buffer: *mut u8,
-                out_buffer_max_size: BufferSize,
-                buffer_size_out: *mut BufferSize,
-            ) -> i32;
-        }
-    }
 
     /// Copies an output; the code and the size the host wrote, 0 where it wrote none.
     #[allow(
@@ -73,7 +57,8 @@ mod imports {
         // SAFETY: the host writes at most as many bytes as the buffer has, and the size; both live during the
         // call.
         let code = unsafe {
-            again::get_output(context, index, buffer.as_mut_ptr(), buffer.len() as BufferSize, &mut size)
+            // Not `raw::get_output`: that drops the size that comes with an error, the answer to a size query.
+            import::get_output(context, index, buffer.as_mut_ptr(), buffer.len() as BufferSize, &mut size)
         };
         (NnErrno(code as u16), size as usize)
     }
