@@ -200,7 +200,7 @@ def test_output_whose_size_no_u32_holds_is_too_large(
     context = guest.context(pair)
     guest.infer(context, f32(1, 2), (1, 2))
     guest.put_u32(OUT, CANARY)
-    huge = memoryview(ffi.buffer(ffi.new("char[1]"), 1 << 32))  # nobody is to look into it
+    huge = memoryview(ffi.buffer(ffi.cast("char *", 4096), 1 << 32))  # nobody is to look into it
     monkeypatch.setattr(OpenVinoRequest, "output", lambda *_: huge)
     assert guest.call("get_output", context, 0, DATA, 8, OUT) == NnErrno.TOO_LARGE
     assert (guest.condition, guest.u32()) == (Condition.ABSURD_SIZE, CANARY)
