@@ -10,7 +10,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Final
 
 from host import abi, legacy
-from host.errors import Condition, NnError
+from host.errors import Condition, NnError, unforeseen
 from host.memory import U32, OutsideMemoryError
 from host.nn import TensorView
 
@@ -45,7 +45,7 @@ class Bindings:
         except OutsideMemoryError as problem:
             error = NnError(Condition.OUTSIDE_MEMORY, str(problem))
         except Exception as problem:  # noqa: BLE001 - an exception here would unwind through the guest
-            error = NnError(Condition.UNFORESEEN, f"{type(problem).__name__}: {problem}")
+            error = unforeseen(problem)
         else:
             return abi.NnErrno.SUCCESS
         return self.fail(function.name, error)

@@ -87,3 +87,8 @@ class NnError(Exception):
     def errno(self) -> NnErrno:
         """The number the guest gets."""
         return self.condition.errno
+
+
+def unforeseen(problem: Exception) -> NnError:
+    """Return the error of a call that failed with an exception nobody foresaw."""
+    return NnError(Condition.UNFORESEEN, f"{type(problem).__name__}: {problem}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from host import abi
-from host.errors import Condition, NnError
+from host.errors import Condition, NnError, unforeseen
 from host.memory import U32
 from host.wasmtime_c import ffi
 
@@ -65,7 +65,9 @@ class HotCalls:
             if error.condition is Condition.HANDLE_NOT_LIVE:  # there may not even be a memory
                 errno = self._in_full("compute", caller, context)
             else:
-                errno = self._bindings.fail("compute", error)
+                errno = self._fail("compute", error)
+        except Exception as problem:  # noqa: BLE001 - an exception here would unwind through the guest
+            errno = self._fail("compute", unforeseen(problem))
         values[0].u32 = errno
 
     def get_output(self, caller: CData, values: CData) -> None:
@@ -76,6 +78,10 @@ class HotCalls:
             values[0].u32 = _SUCCESS
         else:
             values[0].u32 = self._in_full("get_output", caller, context, index, buffer, room, written)
+
+    def _fail(self, name: str, error: NnError) -> int:
+        self._session.dialect.enter(abi.MODULE)  # the call before may have been another module's
+        return self._bindings.fail(name, error)
 
     def _in_full(self, name: str, caller: CData, *arguments: int) -> int:
         return self._bindings.call(_BY_NAME[name], self._functions.guest_memory(caller), arguments)
@@ -108,9 +114,8 @@ class HotCalls:
         given = abi.Tensor._make(abi.TENSOR.unpack(memory.read(tensor, _TENSOR_SIZE, "tensor")))
         rank = given.dimensions_len
         dimensions = memory.read(given.dimensions_ptr, U32.size * rank, "tensor.dimensions")
-        live.accepted[index] = Accepted(
-            given.type, rank, dimensions, given.data_len, live.request.input(index)
-        )
+        data = ffi.from_buffer(live.request.input(index))
+        live.accepted[index] = Accepted(given.type, rank, dimensions, given.data_len, data)
 
     def _get_output_again(  # noqa: PLR0913, PLR0917 - the function's own parameters
         self, caller: CData, context: int, index: int, buffer: int, room: int, written: int

@@ -43,9 +43,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _devices() -> tuple[Device, ...]:
-    # Loaded late: help and usage errors come without OpenVINO.
-    from host.backends.openvino import OpenVino  # noqa: PLC0415
-    from host.backends.openvino_c import OpenVinoMissingError  # noqa: PLC0415
+    from host.backends.openvino import OpenVino  # noqa: PLC0415 - help and usage errors come without it
+    from host.backends.openvino_c import OpenVinoMissingError  # noqa: PLC0415 - see above
 
     try:
         return OpenVino().devices()

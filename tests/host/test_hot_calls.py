@@ -10,7 +10,10 @@ import pytest
 
 from host import abi
 from host.abi import NnErrno, TensorType
+from host.backends.openvino_graph import OpenVinoRequest
 from host.bindings import Bindings
+from host.dialects import Dialect
+from host.errors import Condition
 from host.models.registry import Registry
 from host.nn import Limits, Session, TensorView
 from tests.host import models
@@ -217,3 +220,22 @@ def test_input_set_in_another_way_is_not_taken_for_the_last(guest: Guest) -> Non
     assert guest.infer(context, f32(1, 2, 3), (3,)) == f32(2, 4, 6)
     guest.session.set_input(context, 0, TensorView((1,), TensorType.F32, f32(7)))
     assert guest.infer(context, f32(4, 5, 6), (3,)) == f32(8, 10, 12)
+
+
+def test_compute_that_fails_unforeseen_is_an_errno_and_no_trap(
+    guest: Guest, context: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: OpenVinoRequest) -> None:
+        raise ZeroDivisionError("nobody foresaw it")
+
+    monkeypatch.setattr(OpenVinoRequest, "infer", fail)
+    assert guest.call("compute", context) == NnErrno.RUNTIME_ERROR
+    assert guest.condition is Condition.UNFORESEEN
+
+
+def test_error_of_compute_is_in_the_dialect_of_its_own_module(backend: Callable[[], OpenVino]) -> None:
+    guest = Guest(Session(backend, Registry({}), lambda _: None, dialect=Dialect("2021")))
+    context = guest.context(models.reshape())
+    assert guest.set_input(context, f32(1, 2, 3), (3,)) == NnErrno.SUCCESS
+    guest.session.dialect.enter(abi.EPOCHS["wamr-legacy"].module)  # as a call of that module does
+    assert guest.call("compute", context) == abi.EPOCHS["2021-02"].values["nn_errno"]["invalid_argument"]
