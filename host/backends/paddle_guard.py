@@ -14,7 +14,7 @@ from host.backends.protobuf import (
     MalformedError,
     Schema,
     TooManyFieldsError,
-    fields,
+    begins_with,
     packed,
     text,
     walk,
@@ -42,14 +42,7 @@ _NEGATIVE: Final = 1 << 63
 
 def is_program(data: bytes) -> bool:
     """Return whether `data` begins as a Paddle program, with a block that has its two numbers."""
-    budget = iter(range(MOST_FIELDS))
-    try:
-        number, wire, block = next(fields(memoryview(data), budget), (0, 0, 0))
-        if (number, wire) != (_BLOCK, BYTES) or not isinstance(block, memoryview):
-            return False
-        return _FIRST_FIELDS.issubset((number, wire) for number, wire, _ in fields(block, budget))
-    except (MalformedError, TooManyFieldsError):
-        return False
+    return begins_with(data, _BLOCK, _FIRST_FIELDS)
 
 
 def check_program(model: bytes, tensor_bytes: int) -> None:

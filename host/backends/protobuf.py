@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 MOST_FIELDS: Final = 1_000_000
 """How many fields a guest's model may have: a walk of that many takes two seconds."""
@@ -101,6 +102,21 @@ def fields(body: memoryview, budget: Iterator[int]) -> Iterator[Field]:
             raise MalformedError(f"field {number} ends outside of its message")
         yield number, wire, body[at : at + length]
         at += length
+
+
+def begins_with(data: bytes, number: int, members: AbstractSet[tuple[int, int]]) -> bool:
+    """Return whether the first field of `data` is a message `number` that has all `members`.
+
+    A member is a field's number and wire type.
+    """
+    budget = iter(range(MOST_FIELDS))
+    try:
+        first, wire, message = next(fields(memoryview(data), budget), (0, 0, 0))
+        if (first, wire) != (number, BYTES) or not isinstance(message, memoryview):
+            return False
+        return members <= {(member, kind) for member, kind, _ in fields(message, budget)}
+    except (MalformedError, TooManyFieldsError):
+        return False
 
 
 def varint(body: memoryview, at: int) -> tuple[int, int]:

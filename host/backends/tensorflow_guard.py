@@ -15,7 +15,7 @@ from host.backends.protobuf import (
     MalformedError,
     Schema,
     TooManyFieldsError,
-    fields,
+    begins_with,
     text,
     walk,
 )
@@ -57,14 +57,7 @@ _FILE_OPS: Final = re.compile(
 
 def is_graph_def(data: bytes) -> bool:
     """Return whether `data` begins as a GraphDef, with a node that has a name and an operation."""
-    budget = iter(range(MOST_FIELDS))
-    try:
-        number, wire, node = next(fields(memoryview(data), budget), (0, 0, 0))
-        if (number, wire) != (_NODE, BYTES) or not isinstance(node, memoryview):
-            return False
-        return _FIRST_FIELDS.issubset((number, wire) for number, wire, _ in fields(node, budget))
-    except (MalformedError, TooManyFieldsError):
-        return False
+    return begins_with(data, _NODE, _FIRST_FIELDS)
 
 
 def check_graph_def(model: bytes, tensor_bytes: int) -> None:
