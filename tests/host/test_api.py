@@ -16,7 +16,7 @@ import host
 from host import abi
 from host.api import NOTES_KEPT, Host
 from host.capture import Capture, capture
-from tests.host.wasi import MEMORY, READ, ROOT, SPIN, WASI, command, data, exit_with, say
+from tests.host.wasi import ECHO, MEMORY, READ, ROOT, SPIN, command, data, exit_with, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,26 +66,6 @@ def test_stdin_is_what_was_given(shared: Host, stdin: bytes | None) -> None:
     echo = f"""{READ} (i32.store (i32.const 12) (i32.load (i32.const 16)))
       (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))"""
     assert shared.run(command(echo), stdin=stdin).stdout == (stdin or b"")[:64]
-
-
-ECHO = f"""(module
-  (import "{WASI}" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-  (import "{WASI}" "args_sizes_get" (func $args_sizes (param i32 i32) (result i32)))
-  (import "{WASI}" "args_get" (func $args (param i32 i32) (result i32)))
-  (import "{WASI}" "environ_sizes_get" (func $env_sizes (param i32 i32) (result i32)))
-  (import "{WASI}" "environ_get" (func $env (param i32 i32) (result i32)))
-  {MEMORY}
-  (func $show
-    (i32.store (i32.const 8) (i32.const 4096))
-    (i32.store (i32.const 12) (i32.load (i32.const 4)))
-    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16))))
-  (func (export "_start")
-    (drop (call $args_sizes (i32.const 0) (i32.const 4)))
-    (drop (call $args (i32.const 1024) (i32.const 4096)))
-    (call $show)
-    (drop (call $env_sizes (i32.const 0) (i32.const 4)))
-    (drop (call $env (i32.const 1024) (i32.const 4096)))
-    (call $show)))"""
 
 
 def test_arguments_and_variables(shared: Host, tmp_path: Path) -> None:

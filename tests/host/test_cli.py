@@ -14,14 +14,13 @@ import pytest
 from wasmtime import wat2wasm
 
 from host import abi, dialects
+from tests.host.wasi import ECHO, MEMORY, WASI
 
 if TYPE_CHECKING:
     from tests.host import models
 
-WASI = "wasi_snapshot_preview1"
 EXIT = f'(import "{WASI}" "proc_exit" (func $exit (param i32)))'
 WRITE = f'(import "{WASI}" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))'
-MEMORY = '(memory (export "memory") 1)'
 
 
 def _start(body: str, imports: str = "", more: str = MEMORY) -> str:
@@ -40,25 +39,6 @@ BY_NAME = f"""(module {EXIT}
   {MEMORY} (data (i32.const 0) "net")
   (func (export "_start") (call $exit (call $load (i32.const 0) (i32.const 3) (i32.const 64)))))"""
 """A guest whose exit code is the errno of loading the model `net`."""
-
-# Writes its arguments, each with its NUL, and then its environment.
-ECHO = f"""(module {WRITE}
-  (import "{WASI}" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
-  (import "{WASI}" "args_get" (func $args (param i32 i32) (result i32)))
-  (import "{WASI}" "environ_sizes_get" (func $esizes (param i32 i32) (result i32)))
-  (import "{WASI}" "environ_get" (func $env (param i32 i32) (result i32)))
-  {MEMORY}
-  (func $show
-    (i32.store (i32.const 8) (i32.const 4096))
-    (i32.store (i32.const 12) (i32.load (i32.const 4)))
-    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16))))
-  (func (export "_start")
-    (drop (call $sizes (i32.const 0) (i32.const 4)))
-    (drop (call $args (i32.const 1024) (i32.const 4096)))
-    (call $show)
-    (drop (call $esizes (i32.const 0) (i32.const 4)))
-    (drop (call $env (i32.const 1024) (i32.const 4096)))
-    (call $show)))"""
 
 
 def host(*arguments: str | bytes | Path, command: str = "run") -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,26 @@ WASI = "wasi_snapshot_preview1"
 MEMORY = '(memory (export "memory") 1)'
 SPIN = "(loop $spin br $spin)"
 
+ECHO = f"""(module
+  (import "{WASI}" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "{WASI}" "args_sizes_get" (func $args_sizes (param i32 i32) (result i32)))
+  (import "{WASI}" "args_get" (func $args (param i32 i32) (result i32)))
+  (import "{WASI}" "environ_sizes_get" (func $env_sizes (param i32 i32) (result i32)))
+  (import "{WASI}" "environ_get" (func $env (param i32 i32) (result i32)))
+  {MEMORY}
+  (func $show
+    (i32.store (i32.const 8) (i32.const 4096))
+    (i32.store (i32.const 12) (i32.load (i32.const 4)))
+    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16))))
+  (func (export "_start")
+    (drop (call $args_sizes (i32.const 0) (i32.const 4)))
+    (drop (call $args (i32.const 1024) (i32.const 4096)))
+    (call $show)
+    (drop (call $env_sizes (i32.const 0) (i32.const 4)))
+    (drop (call $env (i32.const 1024) (i32.const 4096)))
+    (call $show)))"""
+"""Writes its arguments, each with its NUL, and then its environment."""
+
 _SIGNATURES = {
     "fd_write": "(param i32 i32 i32 i32) (result i32)",
     "fd_read": "(param i32 i32 i32 i32) (result i32)",
