@@ -12,7 +12,7 @@ from host import ffi_modules
 from host.wasmtime_c import HostFunctions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _LOOP = """(module (import "m" "f" (func $f (param i32) (result i32)))
   (func (export "run") (result i32) (local $n i32)
@@ -59,6 +59,15 @@ def test_exception_ends_the_guest_and_is_kept(error: BaseException) -> None:
     assert calls == [1]
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Have SIGINT raise, also where these tests run as a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_signal_between_two_calls_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
     """It is raised as the next function is entered, before any line of it: to cffi that is no result."""
     calls = []
