@@ -32,6 +32,22 @@ fn on_image(name: &str, numbers: &[f64], data: &[u8]) -> Done {
     let to_len = to_width * to_height * channels;
     let (mut to_u8, mut to_f32) = (vec![0_u8; to_len], vec![0.0_f32; to_len]);
     let mut to_f16 = vec![F16::default(); to_len];
+    match name {
+        "u8_to_f32" => {
+            image::u8_to_f32(data, &mut to_f32)?;
+            return Ok(bytes(&to_f32));
+        }
+        "u8_to_f16" => {
+            image::u8_to_f16(data, &mut to_f16)?;
+            return Ok(halves(&to_f16));
+        }
+        "u8_to_i8" => {
+            let mut to_i8 = vec![0_i8; to_len];
+            image::u8_to_i8(data, &mut to_i8)?;
+            return Ok(to_i8.iter().map(|&sample| sample as u8).collect());
+        }
+        _ => (),
+    }
     if let Some(filter) = name.strip_suffix("_f32") {
         let src = Image::new(width, height, channels, &floats)?;
         let dst = ImageMut::new(to_width, to_height, channels, &mut to_f32)?;
@@ -39,7 +55,31 @@ fn on_image(name: &str, numbers: &[f64], data: &[u8]) -> Done {
             "nearest" => image::resize_nearest(src, dst)?,
             "bilinear" => image::resize_bilinear(src, dst)?,
             "area" => image::resize_area(src, dst)?,
-            _ => return Err("no such filter".into()),
+            "hwc_to_chw" => image::hwc_to_chw(src, &mut to_f32)?,
+            "chw_to_hwc" => image::chw_to_hwc(&floats, dst)?,
+            "swap_rgb_bgr" => {
+                let mut dst = dst;
+                dst.copy_from(src)?;
+                image::swap_rgb_bgr(&mut dst)?;
+            }
+            "normalise_hwc" | "normalise_chw" => {
+                let (mean, std) = rest.split_at(channels);
+                if filter == "normalise_hwc" {
+                    image::normalise_hwc(src, mean, std, &mut to_f32)?;
+                } else {
+                    image::normalise_chw(src, mean, std, &mut to_f32)?;
+                }
+            }
+            "normalise_hwc_f16" | "normalise_chw_f16" => {
+                let (mean, std) = rest.split_at(channels);
+                if filter == "normalise_hwc_f16" {
+                    image::normalise_hwc(src, mean, std, &mut to_f16)?;
+                } else {
+                    image::normalise_chw(src, mean, std, &mut to_f16)?;
+                }
+                return Ok(halves(&to_f16));
+            }
+            _ => return Err("no such function".into()),
         }
         return Ok(bytes(&to_f32));
     }
@@ -68,15 +108,16 @@ fn on_image(name: &str, numbers: &[f64], data: &[u8]) -> Done {
             to_u8.truncate(to_width * to_height);
             image::grey(src, ImageMut::new(to_width, to_height, 1, &mut to_u8)?)?;
         }
-        "normalise_hwc" | "normalise_chw" | "normalise_hwc_f16" => {
+        "normalise_hwc" | "normalise_chw" | "normalise_hwc_f16" | "normalise_chw_f16" => {
             let (mean, std) = rest.split_at(channels);
             match name {
                 "normalise_hwc" => image::normalise_hwc(src, mean, std, &mut to_f32)?,
                 "normalise_chw" => image::normalise_chw(src, mean, std, &mut to_f32)?,
-                _ => {
-                    image::normalise_hwc(src, mean, std, &mut to_f16)?;
-                    return Ok(to_f16.iter().flat_map(|half| half.to_bits().to_le_bytes()).collect());
-                }
+                "normalise_hwc_f16" => image::normalise_hwc(src, mean, std, &mut to_f16)?,
+                _ => image::normalise_chw(src, mean, std, &mut to_f16)?,
+            }
+            if name.ends_with("_f16") {
+                return Ok(halves(&to_f16));
             }
             return Ok(bytes(&to_f32));
         }
@@ -90,6 +131,10 @@ fn on_numbers(name: &str, numbers: &[f64], data: &[u8]) -> Done {
     match name {
         "softmax" => math::softmax(&mut values),
         "sigmoid" => math::sigmoid(&mut values),
+        "argmax" => {
+            let best = math::argmax(&values).ok_or("no scores")?;
+            return Ok((best as u32).to_le_bytes().into());
+        }
         "top_k" => {
             let mut best = vec![Score::default(); numbers[0] as usize];
             let found = math::top_k(&values, &mut best);
@@ -106,6 +151,10 @@ fn on_numbers(name: &str, numbers: &[f64], data: &[u8]) -> Done {
             let kept = math::nms(&boxes, scores, limits[0], limits[1], &mut kept)?;
             return Ok(kept.iter().flat_map(|&index| (index as u32).to_le_bytes()).collect());
         }
+        "dequantise_i32" => {
+            let wide: Vec<i32> = values.iter().map(|value| value.to_bits() as i32).collect();
+            math::dequantise(&wide, numbers[0] as f32, numbers[1] as i32, &mut values)?;
+        }
         "dequantise_u8" | "dequantise_i8" => {
             values = vec![0.0; data.len()];
             let (scale, zero) = (numbers[0] as f32, numbers[1] as i32);
@@ -119,7 +168,7 @@ fn on_numbers(name: &str, numbers: &[f64], data: &[u8]) -> Done {
         "f32_to_f16" => {
             let mut halves = vec![F16::default(); values.len()];
             math::f32_to_f16(&values, &mut halves)?;
-            return Ok(halves.iter().flat_map(|half| half.to_bits().to_le_bytes()).collect());
+            return Ok(self::halves(&halves));
         }
         "f16_to_f32" => {
             let halves: Vec<F16> = data
@@ -140,4 +189,8 @@ fn floats(data: &[u8]) -> Vec<f32> {
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn halves(values: &[F16]) -> Vec<u8> {
+    values.iter().flat_map(|half| half.to_bits().to_le_bytes()).collect()
 }

@@ -1,7 +1,11 @@
-"""`image` and `math` of the crate give what is specified, to the bit, scalar and with SIMD, on wasm."""
+"""`image` and `math` give what is specified: in Rust and in C, scalar and with SIMD, on wasm and natively.
+
+All of these give the same bits, for every case below.
+"""
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +17,20 @@ from wasmtime import Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
 
 from tests.guest import numbers_reference as reference
 from tests.guest.rust_tools import SIMD, guest
+from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import DTypeLike, NDArray
 
+    from tests.guest.conftest import Compiler
+
     Filter = Callable[[NDArray, int, int], NDArray]  # type: ignore[type-arg]  # u8 or f32
+
+PROGRAM = Path(__file__).with_name("numbers.c")
+CLAIMS = Path(__file__).with_name("numbers_test.c")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 # (height, width) before and after: one pixel, odd, equal, thin, wide.
 SIZES = [
@@ -37,10 +48,11 @@ SIZES = [
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The guest that computes, compiled with and without SIMD."""
+    """What computes: the crate and the headers in wasm without and with SIMD, the headers natively."""
 
     engine: Engine
     modules: tuple[Module, ...]
+    native: Path
 
     def __call__(
         self,
@@ -48,10 +60,14 @@ class Numbers:
         data: NDArray,  # type: ignore[type-arg]  # any type
         *words: object,
     ) -> NDArray:  # type: ignore[type-arg]  # any type
-        """Return what a function gives; the same with SIMD, to the bit."""
-        scalar, simd = (self._run(module, words, data.tobytes()) for module in self.modules)
-        assert scalar == simd
-        return np.frombuffer(scalar, dtype)
+        """Return what a function gives; the same in all of them, to the bit but for those of a NaN."""
+        stdin = data.tobytes()
+        done = subprocess.run([self.native, *map(str, words)], input=stdin, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        found = (done.stdout, *(self._run(module, words, stdin) for module in self.modules))
+        first, *others = (_one_nan(np.frombuffer(each, dtype)) for each in found)
+        assert all(other.tobytes() == first.tobytes() for other in others)
+        return first
 
     def _run(self, module: Module, words: tuple[object, ...], stdin: bytes) -> bytes:
         with tempfile.TemporaryDirectory() as scratch:
@@ -76,12 +92,23 @@ class Numbers:
             return files["stdout"].read_bytes()
 
 
+def _one_nan(values: NDArray) -> NDArray:  # type: ignore[type-arg]  # any type
+    """Return the values with the same bits for each NaN, whose are not specified but for halves."""
+    return np.where(np.isnan(values), np.float32("nan"), values) if values.dtype == np.float32 else values
+
+
 @pytest.fixture(scope="module")
-def compute() -> Numbers:
+def compute(wasi_sdk: Compiler, native: Compiler, tmp_path_factory: pytest.TempPathFactory) -> Numbers:
     """Return what computes."""
-    engine = Engine()
-    guests = (guest("numbers", flags) for flags in ("", SIMD))
-    return Numbers(engine, tuple(Module.from_file(engine, str(path)) for path in guests))
+    engine, out = Engine(), tmp_path_factory.mktemp("numbers")
+    guests = [guest("numbers", flags) for flags in ("", SIMD)]
+    guests += [
+        wasi_sdk.build(PROGRAM, out / name, "-std=c11", "-Wconversion", *flags)
+        for name, flags in {"scalar.wasm": (), "simd.wasm": ("-msimd128",)}.items()
+    ]
+    flags = ("-std=c11", "-ffp-contract=off", "-DWASI_NN_NATIVE", "-g", *SANITIZERS)
+    program = native.build(PROGRAM, out / "native", *flags)
+    return Numbers(engine, tuple(Module.from_file(engine, str(path)) for path in guests), program)
 
 
 def picture(height: int, width: int, channels: int, dtype: str = "u1") -> NDArray:  # type: ignore[type-arg]
@@ -145,13 +172,20 @@ def test_views_with_rows_apart_are_resized_as_whole_ones(compute: Numbers) -> No
     np.testing.assert_array_equal(found, expected.ravel())
 
 
-@pytest.mark.parametrize(("height", "width", "channels"), [(1, 1, 1), (5, 7, 3), (2, 4096, 4), (3, 2, 7)])
+@pytest.mark.parametrize(
+    ("height", "width", "channels"), [(1, 1, 1), (5, 7, 3), (2, 4096, 4), (3, 2, 7), (3, 33, 2)]
+)
 def test_layouts_are_numpy_s_transpositions(compute: Numbers, height: int, width: int, channels: int) -> None:
     image = picture(height, width, channels)
     size = (width, height, channels, width, height)
     planes = np.moveaxis(image, 2, 0)
     np.testing.assert_array_equal(compute("u1", image, "image_hwc_to_chw", *size), planes.ravel())
     back = compute("u1", np.ascontiguousarray(planes), "image_chw_to_hwc", *size)
+    np.testing.assert_array_equal(back, image.ravel())
+    image = picture(height, width, channels, "f4")
+    planes = np.moveaxis(image, 2, 0)
+    np.testing.assert_array_equal(compute("f4", image, "image_hwc_to_chw_f32", *size), planes.ravel())
+    back = compute("f4", np.ascontiguousarray(planes), "image_chw_to_hwc_f32", *size)
     np.testing.assert_array_equal(back, image.ravel())
 
 
@@ -162,24 +196,43 @@ def test_colours_are_swapped_and_made_grey(compute: Numbers, channels: int) -> N
     swapped = image.copy()
     swapped[:, :, :3] = image[:, :, 2::-1]
     np.testing.assert_array_equal(compute("u1", image, "image_swap_rgb_bgr", *size), swapped.ravel())
+    wide = compute("f4", image.astype(np.float32), "image_swap_rgb_bgr_f32", *size)
+    np.testing.assert_array_equal(wide, swapped.ravel())
     found = compute("u1", image, "image_grey", *size)
     np.testing.assert_array_equal(found, reference.grey(image).ravel())
     np.testing.assert_allclose(found, (image[:, :, :3] @ [0.299, 0.587, 0.114]).ravel(), atol=0.51)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_normalising_is_one_subtraction_and_one_division(compute: Numbers, channels: int) -> None:
-    image = picture(33, 65, channels)
-    mean = [np.float32(103.53), np.float32(116.28), np.float32(123.675), np.float32(-7)][:channels]
-    std = [np.float32(57.375), np.float32(1), np.float32(58.395), np.float32(0.1)][:channels]
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_normalising_is_one_subtraction_and_one_division(compute: Numbers, channels: int, dtype: str) -> None:
+    image = picture(33, 65, channels, dtype)
+    mean = [np.float32(value) for value in (103.53, 116.28, 123.675, -7, 0)][:channels]
+    std = [np.float32(value) for value in (57.375, 1, 58.395, 0.1, 3)][:channels]
     words = (65, 33, channels, 65, 33, *mean, *std)
-    expected = (image.astype(np.float32) - np.array(mean)) / np.array(std)
-    found = compute("f4", image, "image_normalise_hwc", *words)
-    np.testing.assert_array_equal(found, expected.ravel())
-    found = compute("f4", image, "image_normalise_chw", *words)
-    np.testing.assert_array_equal(found, np.moveaxis(expected, 2, 0).ravel())
-    found = compute("f2", image, "image_normalise_hwc_f16", *words)
-    np.testing.assert_array_equal(found, expected.astype(np.float16).ravel())
+    suffix = "_f32" if dtype == "f4" else ""
+    interleaved = (image.astype(np.float32) - np.array(mean)) / np.array(std)
+    for layout, expected in (("hwc", interleaved), ("chw", np.moveaxis(interleaved, 2, 0))):
+        found = compute("f4", image, f"image_normalise_{layout}{suffix}", *words)
+        np.testing.assert_array_equal(found, expected.ravel())
+        found = compute("f2", image, f"image_normalise_{layout}_f16{suffix}", *words)
+        np.testing.assert_array_equal(found, expected.astype(np.float16).ravel())
+
+
+def test_a_deviation_of_0_gives_what_ieee_says(compute: Numbers) -> None:
+    image = np.array([[[0], [7], [9]]], np.uint8)
+    found = compute("f4", image, "image_normalise_hwc", 3, 1, 1, 3, 1, 7, 0)
+    np.testing.assert_array_equal(found, [-np.inf, np.nan, np.inf])
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 4097])
+def test_bytes_become_other_numbers(compute: Numbers, n: int) -> None:
+    values = np.resize(np.arange(256, dtype=np.uint8), n)
+    size = (n, 1, 1, n, 1)
+    np.testing.assert_array_equal(compute("f4", values, "image_u8_to_f32", *size), values)
+    np.testing.assert_array_equal(compute("f2", values, "image_u8_to_f16", *size), values)
+    shifted = compute("i1", values, "image_u8_to_i8", *size)
+    np.testing.assert_array_equal(shifted, values.astype(np.int16) - 128)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 1000, 4096])
@@ -196,6 +249,23 @@ def test_softmax_and_sigmoid_are_as_specified_and_right(compute: Numbers, n: int
     np.testing.assert_array_equal(found, reference.sigmoid(values))
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(found, 1 / (1 + np.exp(-wide)), rtol=6.1e-8, atol=1e-44)
+
+
+SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, 1e-45, -700.5, -800.0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_special_values_give_the_same_everywhere(compute: Numbers, seed: int) -> None:
+    """Some of them among numbers, anywhere in a vector; NumPy says which become NaN, and what is highest."""
+    random = np.random.default_rng(seed)
+    values = (random.standard_normal(random.integers(1, 40)) * 50).astype(np.float32)
+    values[random.random(values.size) < 0.3] = random.choice(SPECIAL[seed % 3 :])
+    values[random.integers(values.size)] = random.choice(SPECIAL)
+    assert np.isnan(compute("f4", values, "math_softmax")).all() == np.isnan(values).any()
+    np.testing.assert_array_equal(np.isnan(compute("f4", values, "math_sigmoid")), np.isnan(values))
+    order = np.argsort(-values, kind="stable")
+    assert compute("<u4", values, "math_argmax").tolist() == [order[0]]
+    np.testing.assert_array_equal(compute("<u4", values, "math_top_k", 3), order[:3])
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 9), (1000, 5), (1000, 1000), (4096, 100)])
@@ -241,3 +311,49 @@ def test_dequantising_is_exact_for_8_bits(compute: Numbers, dtype: str, zero: in
     scale = np.float32(0.0078125 * 3)
     found = compute("f4", values, f"math_dequantise_{'u8' if dtype == 'u1' else 'i8'}", scale, zero)
     np.testing.assert_array_equal(found, scale * (values.astype(np.int64) - zero).astype(np.float32))
+
+
+@pytest.mark.parametrize("zero", [0, 3, 2**31 - 1, -(2**31)])
+def test_dequantising_32_bits_rounds_the_difference_once(compute: Numbers, zero: int) -> None:
+    edges = [-(2**31), 2**31 - 1, 0, -1, 2**24 + 1, 2**25 + 3]
+    values = np.concatenate([edges, np.random.default_rng(0).integers(-(2**31), 2**31, 99)])
+    found = compute("f4", values.astype("<i4"), "math_dequantise_i32", 0.3, zero)
+    np.testing.assert_array_equal(found, np.float32(0.3) * (values - zero).astype(np.float32))
+
+
+def verdict(output: str) -> None:
+    lines = output.splitlines()
+    assert [line for line in lines if not line.startswith("ok: ")] == ["end"]
+    # One definition of `check`, all else are its calls.
+    assert len(lines) - 1 == CLAIMS.read_text(encoding="utf-8").count(" check(") - 1
+
+
+@pytest.mark.parametrize("flags", [(), ("-msimd128",)], ids=["scalar", "simd"])
+def test_bad_input_to_the_headers_is_refused_in_wasm(
+    wasi_sdk: Compiler, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    program = wasi_sdk.build(CLAIMS, tmp_path / "claims.wasm", "-std=c99", "-Wconversion", *flags)
+    ran = StandIn().run(program)
+    verdict(ran.stdout.decode())
+    assert (ran.code, ran.stderr) == (0, "")
+
+
+def test_bad_input_to_the_headers_is_refused_natively_under_sanitizers(
+    native: Compiler, tmp_path: Path
+) -> None:
+    program = native.build(CLAIMS, tmp_path / "claims", "-std=c99", "-g", "-DWASI_NN_NATIVE", *SANITIZERS)
+    ran = subprocess.run([program], capture_output=True, text=True, check=False)
+    verdict(ran.stdout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("dialect", ["c99", "c2x", "c++17"])
+@pytest.mark.parametrize("flags", [(), ("-msimd128",)], ids=["scalar", "simd"])
+def test_the_headers_are_clean_under_stricter_warnings(
+    wasi_sdk: Compiler, tmp_path: Path, dialect: str, flags: tuple[str, ...]
+) -> None:
+    source = tmp_path / ("test.cpp" if dialect.startswith("c++") else "test.c")
+    source.write_text("#include <wasi_nn_image.h>\n", encoding="utf-8")
+    strict = ("-Wconversion", "-Wshadow", "-Wcast-align", "-Wundef")
+    done = wasi_sdk.run(source, f"-std={dialect}", *strict, *flags, "-fsyntax-only")
+    assert (done.returncode, done.stderr) == (0, "")
