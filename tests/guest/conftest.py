@@ -136,6 +136,18 @@ def photos(need: Need, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a model that doubles 5000 numbers of f32."""
+    from tests.host import models  # noqa: PLC0415 - OpenVINO, which most tests here start without
+
+    folder = tmp_path_factory.mktemp("graphs") / "double"
+    folder.mkdir()
+    for name, data in zip(("model.xml", "model.bin"), models.double([5000]), strict=True):
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def host() -> Runtime:
     """Return the project's own host."""
     return Runtime("host", (sys.executable, "-m", "host", "run"), "--graph\0{name}={folder}", {})

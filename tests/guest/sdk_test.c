@@ -40,13 +40,6 @@ static int all_zero(const void *data, size_t size) {
   return 1;
 }
 
-static int equal(const float *left, const float *right, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (left[i] != right[i]) return 0;
-  }
-  return 1;
-}
-
 static void test_strerror(void) {
   check(strcmp(wasi_nn_strerror(WASI_NN_ERRNO_SUCCESS), "success") == 0, "strerror: 0 is success");
   check(strcmp(wasi_nn_strerror(100), "unknown error") == 0, "strerror: an unknown code has a text");
@@ -120,57 +113,6 @@ static void test_tensor(void) {
         "tensor: an unknown type is invalid_argument");
 }
 
-static void test_softmax(void) {
-  const float big[] = {1e38f, -1e38f, 1e38f}, halves[] = {0.5f, 0, 0.5f};
-  const float with_inf[] = {1, INFINITY, 3, INFINITY}, shared[] = {0, 0.5f, 0, 0.5f};
-  const float minus[] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY}, quarters[] = {0.25f, 0.25f, 0.25f, 0.25f};
-  const float some_minus[] = {-INFINITY, 5}, second[] = {0, 1};
-  const float with_nan[] = {1, NAN, 3};
-  float out[4] = {9, 9, 9, 9};
-  wasi_nn_softmax(NULL, NULL, 0);
-  wasi_nn_softmax(big, out, 0);
-  check(out[0] == 9, "softmax: n 0 writes nothing");
-  wasi_nn_softmax(with_nan, out, 1);
-  check(out[0] == 1 && out[1] == 9, "softmax: one element is 1, and only n are written");
-  wasi_nn_softmax(big, out, 3);
-  check(equal(out, halves, 3), "softmax: large logits do not overflow");
-  wasi_nn_softmax(with_inf, out, 4);
-  check(equal(out, shared, 4), "softmax: +inf share everything");
-  wasi_nn_softmax(minus, out, 4);
-  check(equal(out, quarters, 4), "softmax: all -inf are equal");
-  wasi_nn_softmax(some_minus, out, 2);
-  check(equal(out, second, 2), "softmax: -inf gets 0");
-  wasi_nn_softmax(with_nan, out, 3);
-  check(out[0] != out[0] && out[1] != out[1] && out[2] != out[2], "softmax: one NaN makes all NaN");
-  float in_place[] = {1, 2, 3, 4}, apart[4];
-  wasi_nn_softmax(in_place, apart, 4);
-  wasi_nn_softmax(in_place, in_place, 4);
-  check(equal(in_place, apart, 4), "softmax: in place gives the same");
-}
-
-static void test_top_k(void) {
-  const float scores[] = {0.1f, 0.7f, NAN, 0.7f, INFINITY, -INFINITY, NAN};
-  const size_t order[] = {4, 1, 3, 0, 5, 2, 6};
-  wasi_nn_score_t best[8];
-  int is_ordered = 1;
-  memset(best, 0xA5, sizeof best);
-  check(wasi_nn_top_k(scores, 7, 0, NULL) == 0, "top_k: k 0 needs no room");
-  check(wasi_nn_top_k(NULL, 0, 5, NULL) == 0, "top_k: n 0 finds none");
-  check(wasi_nn_top_k(scores, 7, SIZE_MAX, best) == 7 && best[7].index == (size_t)(SIZE_MAX / 255 * 0xA5),
-        "top_k: k over n gives n, and writes no more");
-  for (size_t i = 0; i < 7; i++) is_ordered = is_ordered && best[i].index == order[i];
-  check(is_ordered, "top_k: best first, ties in order, -inf before NaN");
-  check(best[1].score == 0.7f && best[5].score != best[5].score, "top_k: the scores come along");
-  memset(best, 0xA5, sizeof best);
-  check(wasi_nn_top_k(scores, 7, 2, best) == 2 && best[0].index == 4 && best[1].index == 1 &&
-            best[2].index == (size_t)(SIZE_MAX / 255 * 0xA5),
-        "top_k: k under n keeps the first of a tie, and writes no more");
-  const float only_nan[] = {NAN, NAN};
-  check(wasi_nn_top_k(only_nan, 2, 1, best) == 1 && best[0].index == 0, "top_k: only NaN: the first");
-  const float late[] = {NAN, NAN, 1};
-  check(wasi_nn_top_k(late, 3, 1, best) == 1 && best[0].index == 2, "top_k: a number displaces NaN");
-}
-
 static void test_read_file(const char *folder) {
   char path[1024];
   uint8_t *data;
@@ -217,8 +159,6 @@ int main(int argc, char **argv) {
   test_strerror();
   test_size();
   test_tensor();
-  test_softmax();
-  test_top_k();
   test_read_file(argv[1]);
   test_load(argv[1]);
   printf("end\n");
