@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from codegen import generate, output
-from codegen.source import TemplateProblem, WitxError, nearest
+from codegen.source import TemplateProblem, WitxError, nearest, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,17 @@ examples:
   wasinn-gen headers my.witx --lang c,rust --out gen   gen/my.h and gen/my.rs for an interface of yours
   wasinn-gen headers --dialect 2022-08 --lang c --out old   the header for hosts of that epoch
   wasinn-gen headers --templates tpl --lang d --out gen     a language that tpl/d/target.toml adds
+"""
+_MODEL_EXAMPLES: Final = """\
+examples:
+  wasinn-gen model digits.onnx                 digits.h and digits.rs
+  wasinn-gen model model.xml --name digits --lang c -o src
+  wasinn-gen model digits.tflite --check       exit 1 with a diff when they are not of this model
+"""
+_NEW_EXAMPLES: Final = """\
+examples:
+  wasinn-gen new hello --lang c                a project with a tiny model: cd hello, make, make run
+  wasinn-gen new photo --lang rust --model squeezenet.onnx
 """
 _MODULE_NAME: Final = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
 _EXIT: Final = (
@@ -63,12 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wasinn-gen",
-        description="Generate C headers, Rust bindings and reference pages from witx interfaces.",
+        description="Generate C, Rust and pages from witx interfaces, bindings to models, and new projects.",
         epilog=f"wasinn-gen COMMAND --help says more.\n{_EXIT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_headers(commands)
+    _add_model(commands)
+    _add_new(commands)
     dump = _add(commands, "dump", "print the resolved interface as JSON", "schema: docs/dump.md")
     dump.add_argument("specs", nargs="+", type=Path, metavar="SPEC", help="witx files, in one scope")
     dump.add_argument("--json", action="store_true", help="the output is JSON (it always is; for clarity)")
@@ -114,6 +127,26 @@ def _add_headers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--templates", type=Path, metavar="DIR", help="templates that override or add")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff on any drift")
     parser.set_defaults(run=_headers)
+
+
+def _add_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _add(commands, "model", "write typed bindings to a model", f"{_MODEL_EXAMPLES}\n")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="IR, ONNX or TFLite: a file or folder")
+    parser.add_argument("--lang", metavar="L,…", help="languages: c, rust (default: both)")
+    parser.add_argument("--name", metavar="N", help="what the bindings are called (default: as the model)")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where they go (default: here)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff on any drift")
+    parser.set_defaults(run=_model)
+
+
+def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _add(commands, "new", "make a project that builds and runs as it is", f"{_NEW_EXAMPLES}\n")
+    parser.add_argument("name", metavar="NAME", help="its folder, which must not be there yet")
+    parser.add_argument("--lang", required=True, choices=("c", "cpp", "rust"), help="the guest's language")
+    parser.add_argument(
+        "--model", type=Path, metavar="MODEL", help="a model to start from (default: a tiny one)"
+    )
+    parser.set_defaults(run=_new)
 
 
 def _headers(options: argparse.Namespace) -> int:
@@ -181,6 +214,40 @@ def _files(specs: tuple[Path, ...], options: argparse.Namespace) -> dict[Path, s
             raise _UsageError(f"two languages would write {path}: choose with --lang")
         files[path] = generate.text(document, lang, choices)
     return files
+
+
+def _model(options: argparse.Namespace) -> int:
+    from codegen.bindings import generate as bindings  # noqa: PLC0415 (Jinja and OpenVINO are slow to load)
+    from codegen.bindings.read import UnboundError, read  # noqa: PLC0415 (as above)
+
+    langs = list(bindings.LANGUAGES) if options.lang is None else options.lang.split(",")
+    for lang in langs:
+        if lang not in bindings.LANGUAGES:
+            raise _UsageError(f"no bindings in `{visible(lang)}` (there are {', '.join(bindings.LANGUAGES)})")
+    if options.name is not None and not any(c.isalnum() and c.isascii() for c in options.name):
+        raise _UsageError(f"--name {options.name!r}: needs a letter or digit")
+    try:
+        model = read(options.model, options.name)
+    except UnboundError as error:
+        raise _UsageError(str(error)) from error
+    folder = options.out or Path()
+    files = {folder / bindings.file_name(model, lang): bindings.text(model, lang) for lang in langs}
+    if options.check:
+        return _shown_drift(output.check(files))
+    output.refuse_foreign(files)
+    return _written(files)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from codegen.bindings.read import UnboundError  # noqa: PLC0415 (only this command needs it)
+    from codegen.projects.create import ProjectError, create  # noqa: PLC0415 (as above)
+
+    try:
+        made = create(Path(), options.name, options.lang, options.model)
+    except (ProjectError, UnboundError) as error:
+        raise _UsageError(str(error)) from error
+    _print(f"{_shown(made)}: see {_shown(made / 'README.md')} for how to build and run it")
+    return 0
 
 
 def _written(files: dict[Path, str]) -> int:

@@ -38,8 +38,12 @@ def banner(document: model.Document) -> str:
     for source in document.sources:
         digest.update(source.text.encode())
         digest.update(b"\0")
-    names = ", ".join(visible(PurePath(source.path).name) for source in document.roots)
-    made = f"{MARK}{names} (sha256 {digest.hexdigest()[:16]})"
+    return banner_line(tuple(PurePath(source.path).name for source in document.roots), digest.hexdigest())
+
+
+def banner_line(names: tuple[str, ...], sha256: str) -> str:
+    """Return the banner of what is made from the files of these names, with a hash in hex of all of them."""
+    made = f"{MARK}{', '.join(map(visible, names))} (sha256 {sha256[:16]})"
     return f"{made}. Do not edit; generate it again."
 
 

@@ -52,6 +52,11 @@ pub enum Error {
         /// The type that was asked for.
         asked: TensorType,
     },
+    /// Noticed in the guest: the model's bytes are not those that were expected; the host was not asked.
+    OtherModel {
+        /// The first part that differs; for OpenVINO IR 0 is the XML and 1 the weights.
+        part: usize,
+    },
     /// Noticed in the guest: a model file that cannot be read.
     #[cfg(feature = "std")]
     File {
@@ -98,6 +103,9 @@ impl Error {
             Self::Shape { .. } => "the product of the extents must be the number of elements",
             Self::Extent => "an image is 1 to 8388608 pixels wide and high; a region lies inside it",
             Self::Channels { .. } => "use as many channels, means and deviations as the other image has",
+            Self::OtherModel { .. } => {
+                "use the model the bindings were made of, or make them again from this one"
+            }
             Self::ElementType { .. } => "ask for the output's own element type",
             #[cfg(feature = "std")]
             Self::File { .. } => "check that the file exists and that its folder is open to the guest",
@@ -145,6 +153,7 @@ impl core::fmt::Display for Error {
                 let name = asked.name().unwrap_or("unknown");
                 write!(f, "the output's {bytes} bytes are no whole number of {name} elements")?;
             }
+            Self::OtherModel { part } => write!(f, "part {part} of the model is not the expected one")?,
             #[cfg(feature = "std")]
             Self::File { path, source } => {
                 write!(f, "cannot read {path:?}: {source}")?;

@@ -1,0 +1,1 @@
+"""Bindings to one model: what it takes and gives, as constants and typed functions in C and Rust."""

@@ -1,0 +1,106 @@
+"""A model file to a `Model`: the host tells what is in it, as `python -m host inspect` does.
+
+Nothing of the host is imported before it is asked: everything else in the generator goes without OpenVINO.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from codegen.bindings.model import Model, Part, Port, model_name, port_identifiers
+from codegen.source import quoted, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codegen.bindings.model import Kind
+    from host.inspection.model import ModelFacts, PortFacts
+
+_MEMORY: Final = 1 << 32
+"""What wasm32 can address, in bytes."""
+_LONGEST_NAME: Final = 1000
+"""Characters of a port's name: more than any tool gives one, and less than C takes in a string."""
+_SAYS_NOTHING: Final = "model"
+"""The name of a model's file where the name of its folder tells what it is."""
+
+
+class UnboundError(Exception):
+    """A model that there can be no bindings to; the message has a line for each reason."""
+
+
+def read(path: Path, name: str | None = None) -> Model:
+    """Return the model in the file or folder `path`, under `name` or else that of its file or folder.
+
+    Raises:
+        UnboundError: it cannot be read, or a port of it has no place in the interface.
+    """
+    from host.abi import GraphEncoding  # noqa: PLC0415 - the module's docstring says why
+    from host.formats import BUILDERS, Format  # noqa: PLC0415 - as above
+    from host.models.files import sha256_of  # noqa: PLC0415 - as above
+
+    facts = _facts(path)
+    problems = [f"{visible(str(path))}: {problem}" for problem in _problems(facts)]
+    if problems:
+        raise UnboundError("\n".join(problems))
+    encodings = {encoding.name.lower() for encoding in GraphEncoding}
+    encoding = facts.format if facts.format in encodings else GraphEncoding.AUTODETECT.name
+    files = tuple(Path(file.file) for file in facts.files)
+    stem = files[0].stem if files[0].stem != _SAYS_NOTHING else files[0].parent.name
+    return Model(
+        model_name(name or stem),
+        facts.format,
+        encoding.upper(),
+        tuple(file.name for file in files),
+        sha256_of(*files),
+        _parts(facts, len(BUILDERS[Format(facts.format)])),
+        _ports("input", facts.inputs),
+        _ports("output", facts.outputs),
+    )
+
+
+def _facts(path: Path) -> ModelFacts:
+    from host.backends.openvino import OpenVino  # noqa: PLC0415 - loads OpenVINO
+    from host.backends.openvino_c import OpenVinoMissingError  # noqa: PLC0415 - as above
+    from host.inspection.model import ModelError, inspect  # noqa: PLC0415 - as above
+
+    try:
+        return inspect(path, OpenVino)
+    except (ModelError, OpenVinoMissingError) as error:
+        raise UnboundError(visible(str(error))) from error
+
+
+def _problems(facts: ModelFacts) -> Iterator[str]:
+    for kind, ports in (("input", facts.inputs), ("output", facts.outputs)):
+        for port in ports:
+            where = f"{kind} {port.index} {quoted(port.name)}"
+            lengths = [length for length in port.shape or () if isinstance(length, int)]
+            if port.tensor_type is None:
+                yield f"{where} has elements of type {port.type}, which wasi-nn has no number for: convert it"
+            if max(math.prod(lengths) if port.bytes is None else port.bytes, *lengths, 0) >= _MEMORY:
+                yield f"{where} is larger than a guest's memory"
+            if len(port.name) > _LONGEST_NAME:
+                yield f"{where} has a name of {len(port.name)} characters: rename it"
+
+
+def _parts(facts: ModelFacts, count: int) -> tuple[Part, ...]:
+    """Return the parts that `load` takes, missing ones empty; none when there are more files than that."""
+    files = [Part(Path(file.file).name, file.size, file.sha256) for file in facts.files]
+    if len(files) > count:
+        return ()
+    empty = Part("", 0, hashlib.sha256().hexdigest())
+    return (*files, *[empty] * (count - len(files)))
+
+
+def _ports(kind: Kind, ports: tuple[PortFacts, ...]) -> tuple[Port, ...]:
+    from host.abi import TensorType  # noqa: PLC0415 - the module's docstring says why
+    from host.dialects import ELEMENT_BYTES  # noqa: PLC0415 - as above
+
+    identifiers = port_identifiers(kind, tuple(port.name for port in ports))
+    found = []
+    for port, identifier in zip(ports, identifiers, strict=True):
+        type_ = TensorType(port.tensor_type or 0).name.lower()
+        found.append(Port(kind, port.index, port.name, identifier, type_, ELEMENT_BYTES[type_], port.shape))
+    return tuple(found)

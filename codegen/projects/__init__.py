@@ -1,0 +1,1 @@
+"""New guest projects: `wasinn-gen new`."""
