@@ -41,8 +41,8 @@ BUILDERS: Final = MappingProxyType(
 
 _ADVICE: Final = MappingProxyType(
     {
-        Format.PYTORCH: "PyTorch models are code and weights: convert it to OpenVINO IR or ONNX first "
-        "(OpenVINO's `ovc`, or `torch.onnx.export`)",
+        Format.PYTORCH: "PyTorch models are code and weights: where PyTorch is installed convert it to ONNX "
+        "(`torch.onnx.export`) or OpenVINO IR (OpenVINO's `ovc`), which `python -m host convert` prepares",
         Format.GGUF: "GGUF holds language models for other runtimes: take the model as OpenVINO IR or ONNX",
     }
 )
