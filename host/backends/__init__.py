@@ -86,6 +86,10 @@ class Graph(Protocol):
     def outputs(self) -> tuple[Port, ...]:
         """The outputs, by index."""
 
+    @property
+    def remark(self) -> str:
+        """How it came to be, for the operator: a few words."""
+
     def request(self) -> Request:
         """Return a new, independent request."""
 
@@ -126,8 +130,11 @@ class Backend(Protocol):
         The bytes are hostile: they must never reach an interface that takes them for a path.
         """
 
-    def load_path(self, path: Path, options: ModelOptions) -> Graph:
-        """Compile the model file at `path`, which the operator chose; NnError when it cannot."""
+    def load_path(self, path: Path, files: tuple[Path, ...], options: ModelOptions) -> Graph:
+        """Compile the model file at `path`, which the operator chose; NnError when it cannot.
+
+        `files` are all that the model consists of, itself first.
+        """
 
     def devices(self) -> tuple[Device, ...]:
         """Return the devices there are, and those of the usual kinds that are not there, with the reason."""

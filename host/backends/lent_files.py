@@ -23,7 +23,11 @@ _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_C
 
 @contextmanager
 def lent(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Give a folder that holds `files`, by name, and remove it at the end; OSError when it cannot be made."""
+    """Give a folder that holds `files`, by name, and remove it at the end; OSError when it cannot be made.
+
+    What killed processes left is removed first.
+    """
+    remove_left_overs()
     path, folder = _new_folder()
     try:
         for name, data in files.items():

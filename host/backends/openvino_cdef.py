@@ -56,6 +56,9 @@ ov_status_e ov_core_compile_model(const ov_core_t* core, const ov_model_t* model
                                   const size_t property_args_size, ov_compiled_model_t** compiled_model, ...);
 ov_status_e ov_core_get_property(const ov_core_t* core, const char* device_name, const char* property_key,
                                  char** property_value);
+ov_status_e ov_core_set_property(const ov_core_t* core, const char* device_name, ...);
+ov_status_e ov_core_import_model(const ov_core_t* core, const char* content, const size_t content_size,
+                                 const char* device_name, ov_compiled_model_t** compiled_model);
 ov_status_e ov_core_get_available_devices(const ov_core_t* core, ov_available_devices_t* devices);
 void ov_available_devices_free(ov_available_devices_t* devices);
 
@@ -67,6 +70,8 @@ ov_status_e ov_model_outputs_size(const ov_model_t* model, size_t* output_size);
 ov_status_e ov_model_const_output_by_index(const ov_model_t* model, const size_t index,
                                            ov_output_const_port_t** output_port);
 
+ov_status_e ov_compiled_model_export_model(const ov_compiled_model_t* compiled_model,
+                                           const char* export_model_path);
 void ov_compiled_model_free(ov_compiled_model_t* compiled_model);
 ov_status_e ov_compiled_model_inputs_size(const ov_compiled_model_t* compiled_model, size_t* size);
 ov_status_e ov_compiled_model_input_by_index(const ov_compiled_model_t* compiled_model, const size_t index,

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 AUTO: Final = "AUTO"
+CPU: Final = "CPU"
 _AUTO_FULL_NAME: Final = "the one of these that OpenVINO prefers"
-_KINDS: Final = ("CPU", "GPU", "NPU")
+_KINDS: Final = (CPU, "GPU", "NPU")
 """What is always listed, there or not."""
 
-_OVER_DEVICES: Final = frozenset({AUTO, "HETERO", "MULTI", "BATCH"})
+OVER_DEVICES: Final = frozenset({AUTO, "HETERO", "MULTI", "BATCH"})
 """What is no device itself and runs on those given after a colon."""
 
 _NAME: Final = r"[A-Z]+(?:\.[0-9]+)*"
@@ -38,10 +39,19 @@ AS_IT_LIKES: Final = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The devices of one OpenVINO; `ask` gives a property of a device, or raises OpenVinoError."""
+    """The devices of one OpenVINO.
 
-    available: tuple[str, ...]
+    `found` lists those there are: not called for the CPU alone, since OpenVINO then loads what it has for all
+    devices. `ask` gives a property of a device, or raises OpenVinoError.
+    """
+
+    found: Callable[[], tuple[str, ...]]
     ask: Callable[[str, str], str]
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """The names of the devices there are."""
+        return self.found()
 
     def all(self) -> tuple[Device, ...]:
         """Return every device that is there, and of the usual kinds why one is not."""
@@ -66,7 +76,7 @@ class Devices:
                 raise self._unavailable(choice, choice)
             return f"{AUTO}:{','.join(kept)}"
         for name in [name for excluded, name in names if not excluded] or [head]:
-            if name not in _OVER_DEVICES and not self._has(name):
+            if name not in OVER_DEVICES and not self._has(name):
                 raise self._unavailable(choice, name)
         return choice
 
@@ -86,7 +96,7 @@ class Devices:
 
     def _used(self, resolved: str) -> tuple[str, ...]:
         head, names = self._parsed(resolved)
-        if head not in _OVER_DEVICES:
+        if head not in OVER_DEVICES:
             return (head,)
         excluded = {name for minus, name in names if minus}
         listed = tuple(name for minus, name in names if not minus)
@@ -95,13 +105,13 @@ class Devices:
     def _parsed(self, choice: str) -> tuple[str, list[tuple[str, str]]]:
         """Return what stands before the colon, and each device after it with the minus that it may have."""
         parsed = _CHOICE.fullmatch(choice)
-        if parsed is None or (parsed[2] and parsed[1] not in _OVER_DEVICES):
+        if parsed is None or (parsed[2] and parsed[1] not in OVER_DEVICES):
             raise self._unavailable(choice, choice)
         return parsed[1], _ITEM.findall(parsed[2] or "")
 
     def _has(self, name: str) -> bool:
         # "GPU" where there are several is the first; "GPU.0" is how the only one may be called too.
-        return any(name in {has, _kind(has), f"{has}.0"} for has in self.available)
+        return name == CPU or any(name in {has, _kind(has), f"{has}.0"} for has in self.available)
 
     def _is_known(self, name: str) -> bool:
         return self._has(name) or _kind(name) in _KINDS

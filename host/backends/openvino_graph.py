@@ -33,17 +33,17 @@ class OpenVinoGraph:
     outputs: tuple[Port, ...]
     ov: Library
     compiled: CData
+    remark: str = ""
 
     def request(self) -> OpenVinoRequest:
         """Return a new request."""
         lib = self.ov.lib
-        request = self.ov.make(
-            "ov_infer_request_t",
-            lib.ov_compiled_model_create_infer_request,
-            self.compiled,
-            free=lib.ov_infer_request_free,
-        )
-        return OpenVinoRequest(self, request)
+
+        def free(request: CData, _compiled: CData = self.compiled) -> None:  # which outlives it
+            lib.ov_infer_request_free(request)
+
+        create = lib.ov_compiled_model_create_infer_request
+        return OpenVinoRequest(self, self.ov.make("ov_infer_request_t", create, self.compiled, free=free))
 
 
 class _Tensor(NamedTuple):
@@ -67,6 +67,7 @@ class OpenVinoRequest:
         self.graph = graph
         self._request = request
         self._lib = graph.ov.lib
+        self._infer = self._lib.ov_infer_request_infer
         self._inputs: dict[int, _Tensor] = {}
         self._outputs: dict[int, _Tensor] = {}
         self._address, self._size = ffi.new("void **"), ffi.new("size_t *")
@@ -89,6 +90,11 @@ class OpenVinoRequest:
             )
         ffi.memmove(held.data, data, len(data))
 
+    def clear_input(self, index: int, dimensions: tuple[int, ...]) -> None:
+        """Set input `index` to zeros."""
+        data = self._new_input(index, dimensions).data
+        ffi.memmove(data, bytes(len(data)), len(data))
+
     def input(self, index: int) -> memoryview:
         """Return the data of the input's tensor."""
         return self._inputs[index].data
@@ -96,7 +102,9 @@ class OpenVinoRequest:
     def infer(self) -> None:
         """Run the inference."""
         try:
-            self.graph.ov.check(self._lib.ov_infer_request_infer(self._request))
+            status = self._infer(self._request)
+            if status:
+                self.graph.ov.check(status)
             for index in self._dynamic:
                 self._outputs[index] = self._found_output(index)
         except OpenVinoError as error:

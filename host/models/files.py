@@ -88,12 +88,12 @@ def load(path: Path, sha256: str | None, options: ModelOptions, backend: Callabl
     the backend raises.
     """
     try:
-        format_, builders = _checked(path, sha256)
+        format_, builders, files = _checked(path, sha256)
+        if builders:
+            return backend().load(builders, format_, options)
+        return backend().load_path(path, files, options)
     except OSError as error:
         raise NnError(Condition.NOT_A_MODEL, f"cannot be read: {error}") from error
-    if builders:
-        return backend().load(builders, format_, options)
-    return backend().load_path(path, options)
 
 
 def checked_format(path: Path, model: bytes) -> Format:
@@ -143,23 +143,28 @@ def _format(path: Path) -> Format:
     return FORMATS[path.suffix.lower()]
 
 
-def _checked(path: Path, sha256: str | None) -> tuple[Format, tuple[bytes, ...]]:
-    """Return the format of a model, and the bytes to compile: none when the backend is to read its path."""
+def _checked(path: Path, sha256: str | None) -> tuple[Format, tuple[bytes, ...], tuple[Path, ...]]:
+    """Return the format of a model, the bytes to compile, and its files.
+
+    There are no bytes when the backend is to read its path.
+    """
     model = path.read_bytes()
     format_ = checked_format(path, model)
     weights = _weights(path)
     if format_ is Format.ONNX:
         locations = _locations(model)
-        _check_hash(sha256, (model,), _data_files(path, locations))
-        return format_, () if locations else (model,)
+        files = _data_files(path, locations)
+        _check_hash(sha256, (model,), files)
+        return format_, () if locations else (model,), (path, *files)
+    files = (path,) if weights is None or not weights.is_file() else (path, weights)
     if sha256 is None:
-        return format_, ()
+        return format_, (), files
     builders: tuple[bytes, ...] = (model,)
     if weights is not None:
         is_needed = format_ is not Format.OPENVINO or weights.exists()
         builders = (model, weights.read_bytes() if is_needed else b"")
     _check_hash(sha256, builders, ())
-    return format_, builders
+    return format_, builders, files
 
 
 def _weights(path: Path) -> Path | None:

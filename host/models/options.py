@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 PRECISIONS: Final = ("f32", "bf16", "f16", "auto")
 """What arithmetic is done in; `auto` leaves it to the device."""
 
+LATENCY: Final = "latency"
+HINTS: Final = (LATENCY, "throughput")
+"""What is to be made quick: each inference, or many at once."""
+
 LAYOUTS: Final = ("nchw", "nhwc")
 """How a guest lays out the pictures it gives to a model."""
 
@@ -30,13 +34,15 @@ class ModelOptions:
 
     `device` is a device of the backend's (`CPU`, `GPU.1`, `AUTO:GPU,CPU`); nothing else is tried in its
     place. `precision` is f32 unless asked otherwise: left to itself OpenVINO picks bf16 on some processors,
-    and the answers then depend on the machine. `threads` is None for as many as the backend likes. `layout`,
-    when not None, is how the guest lays out inputs that the model wants in another layout.
+    and the answers then depend on the machine. `threads` is None for one or all, whichever is quicker. `hint`
+    is one of HINTS. `layout`, when not None, is how the guest lays out inputs that the model wants in another
+    layout.
     """
 
     device: str = DEVICES[ExecutionTarget.CPU]
     precision: str = PRECISIONS[0]
     threads: int | None = None
+    hint: str = LATENCY
     layout: str | None = None
 
 
@@ -58,13 +64,19 @@ def options_from(given: Mapping[str, object], base: ModelOptions = DEFAULT) -> M
     """Return `base` with what is `given` in place of its own, by the names of its fields.
 
     The values are as JSON, TOML or a command line has them: `threads` may be a number or its decimal digits,
-    and `auto` is as many as the backend likes. Whether a device exists is for the backend to say. Raises
+    and `auto` is None. Whether a device exists is for the backend to say. Raises
     OptionsError for an unknown key and for a value that cannot be.
     """
     for key in given:
         if key not in KEYS:
             raise OptionsError(f"there is no option `{shown(key)}`, only {', '.join(KEYS)}")
-    checks = {"device": _device, "precision": _precision, "threads": _threads, "layout": _layout}
+    checks = {
+        "device": _device,
+        "precision": _precision,
+        "threads": _threads,
+        "hint": _hint,
+        "layout": _layout,
+    }
     return replace(base, **{key: checks[key](value) for key, value in given.items()})  # type: ignore[arg-type]
 
 
@@ -76,6 +88,10 @@ def _device(value: object) -> str:
 
 def _precision(value: object) -> str:
     return _one_of("precision", value, PRECISIONS)
+
+
+def _hint(value: object) -> str:
+    return _one_of("hint", value, HINTS)
 
 
 def _layout(value: object) -> str:

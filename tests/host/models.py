@@ -27,6 +27,12 @@ def subtract(shape: list[int]) -> IR:
     return ir(openvino.Model([ops.subtract(a, b)], [a, b], "subtract"))
 
 
+def absolute(shape: list[int]) -> IR:
+    """Return the IR of y = |x|, f32."""
+    x = ops.parameter(shape, np.float32)
+    return ir(openvino.Model([ops.abs(x)], [x], "absolute"))
+
+
 def passed_through(shape: list[int]) -> IR:
     """Return the IR of two outputs for one input of f32: the input itself, and its double."""
     x = ops.parameter(shape, np.float32)

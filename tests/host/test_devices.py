@@ -6,24 +6,22 @@ import json
 import struct
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 import pytest
-from cffi import FFI
 from openvino import opset13 as ops
 
 from host.abi import ExecutionTarget, GraphEncoding, NnErrno
-from host.backends.openvino_c import OpenVinoError, find
+from host.backends.openvino_c import OpenVinoError
 from host.backends.openvino_devices import Devices
-from host.backends.openvino_ffi import ffi
 from host.errors import Condition, NnError
 from host.formats import Format
 from host.models.options import DEFAULT, LAYOUTS, PRECISIONS, ModelOptions
 from host.models.registry import Registry
 from host.nn import Serving, Session
-from tests.host import models
+from tests.host import compiled, models
 from tests.host.guests import Guest, f32
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
     from host.backends import Device
     from host.backends.openvino import OpenVino
-    from host.backends.openvino_graph import OpenVinoGraph
 
 IR = models.double([2])
 CAPABILITIES = {"CPU": "FP32 BF16 INT8", "GPU.0": "FP32 FP16", "GPU.1": "FP32 FP16", "NPU": "FP16"}
@@ -48,9 +45,9 @@ def _ask_cpu_only(name: str, key: str) -> str:
     return _ask(name, key)
 
 
-MANY = Devices(tuple(CAPABILITIES), _ask)
-CPU_ONLY = Devices(("CPU",), _ask_cpu_only)
-ONE_GPU = Devices(("CPU", "GPU"), _ask)
+MANY = Devices(lambda: tuple(CAPABILITIES), _ask)
+CPU_ONLY = Devices(lambda: ("CPU",), _ask_cpu_only)
+ONE_GPU = Devices(lambda: ("CPU", "GPU"), _ask)
 
 
 def _refused(act: Callable[[], object]) -> NnError:
@@ -170,22 +167,6 @@ def test_every_usual_kind_is_listed_once_with_its_problem() -> None:
 
 # On this machine.
 
-INSPECTOR = FFI()
-INSPECTOR.cdef(
-    "int ov_compiled_model_get_property(void *model, const char *key, char **value); void ov_free(char *);"
-)
-
-
-def _property(graph: OpenVinoGraph, key: str) -> str:
-    """Return a property of a compiled model, by a function of OpenVINO's that the host does not need."""
-    lib: Any = INSPECTOR.dlopen(str(find()))
-    value = INSPECTOR.new("char **")
-    model = INSPECTOR.cast("void *", int(ffi.cast("uintptr_t", graph.compiled)))
-    assert lib.ov_compiled_model_get_property(model, key.encode(), value) == 0
-    text: Any = INSPECTOR.string(value[0])
-    lib.ov_free(value[0])
-    return str(text.decode())
-
 
 @pytest.fixture(scope="module")
 def devices(backend: Callable[[], OpenVino]) -> dict[str, Device]:
@@ -205,7 +186,7 @@ def test_model_runs_on_each_kind_of_choice(backend: Callable[[], OpenVino], devi
 
 def test_arithmetic_is_f32_by_default(backend: Callable[[], OpenVino]) -> None:
     graph = backend().load(IR, Format.OPENVINO, DEFAULT)
-    assert _property(graph, "INFERENCE_PRECISION_HINT") == "f32"
+    assert compiled.property_of(graph, "INFERENCE_PRECISION_HINT") == "f32"
 
 
 @pytest.mark.parametrize("precision", [each for each in PRECISIONS if each != "auto"])
@@ -217,7 +198,7 @@ def test_precision_is_applied_or_refused(
     capability = precision.replace("f", "FP").replace("bFP", "BF")
     if capability in devices["CPU"].capabilities:
         graph = backend().load(IR, Format.OPENVINO, options)
-        assert _property(graph, "INFERENCE_PRECISION_HINT") == precision
+        assert compiled.property_of(graph, "INFERENCE_PRECISION_HINT") == precision
     else:
         error = _refused(lambda: backend().load(IR, Format.OPENVINO, options))
         assert error.condition is Condition.PRECISION_NOT_AVAILABLE
@@ -225,16 +206,16 @@ def test_precision_is_applied_or_refused(
 
 def test_auto_leaves_the_precision_to_the_device(backend: Callable[[], OpenVino]) -> None:
     graph = backend().load(IR, Format.OPENVINO, ModelOptions(precision="auto"))
-    assert _property(graph, "INFERENCE_PRECISION_HINT") in {"f32", "bf16", "f16"}
+    assert compiled.property_of(graph, "INFERENCE_PRECISION_HINT") in {"f32", "bf16", "f16"}
 
 
 def test_threads_are_applied(backend: Callable[[], OpenVino]) -> None:
     graph = backend().load(IR, Format.OPENVINO, ModelOptions(threads=1))
-    assert _property(graph, "INFERENCE_NUM_THREADS") == "1"
+    assert compiled.property_of(graph, "INFERENCE_NUM_THREADS") == "1"
 
 
 def test_models_are_compiled_for_latency(backend: Callable[[], OpenVino]) -> None:
-    assert _property(backend().load(IR, Format.OPENVINO, DEFAULT), "PERFORMANCE_HINT") == "LATENCY"
+    assert compiled.property_of(backend().load(IR, Format.OPENVINO, DEFAULT), "PERFORMANCE_HINT") == "LATENCY"
 
 
 def test_target_without_a_device_is_refused_with_the_list(guest: Guest, devices: dict[str, Device]) -> None:
