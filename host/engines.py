@@ -10,16 +10,16 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from wasmtime import Config, Engine
+from wasmtime import Config, Engine, Module, WasmtimeError
 
-from host import guests
+from host import cache, guests
+from host.wasmtime_c import build, keep_memories_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wasmtime import Module
-
+    from host.cache import Cache
     from host.job import Bounds
 
 GUESTS_KEPT: Final = 64
@@ -87,7 +87,9 @@ class Compiled:
 class Engines:
     """The engines of a process and the guests compiled on them; for any number of threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Cache | None = None) -> None:
+        """Compile what is not among what was `kept`, and keep it there."""
+        self._kept = kept
         self._lock = Lock()
         self._workshops: dict[tuple[bool, bool], Workshop] = {}
         self._guests: dict[tuple[bytes, bool, bool], Compiled] = {}
@@ -109,7 +111,7 @@ class Engines:
             found = self._guests.get(key)
             if found is None:
                 workshop = self._workshop(is_timed=is_timed, is_fueled=is_fueled)
-                module = guests.compiled(path, code, workshop.engine)
+                module = self._module(path, code, workshop.engine, key)
                 guests.check_start(path, module)
                 found = Compiled(module, workshop)
                 if len(self._guests) >= GUESTS_KEPT:
@@ -117,12 +119,28 @@ class Engines:
                 self._guests[key] = found
         return found
 
+    def _module(self, path: Path, code: bytes, engine: Engine, key: tuple[bytes, bool, bool]) -> Module:
+        if self._kept is None:
+            return guests.compiled(path, code, engine)
+        sha, is_timed, is_fueled = key
+        entry = cache.key("guest", build(), sha, f"{is_timed=} {is_fueled=}")
+        found = self._kept.get(entry)
+        if found is not None:
+            try:
+                return Module.deserialize(engine, bytes(found))
+            except WasmtimeError:  # of another build, though its version is the same
+                self._kept.drop(entry)
+        module = guests.compiled(path, code, engine)
+        self._kept.put(entry, lambda file: file.write_bytes(module.serialize()))
+        return module
+
     def _workshop(self, *, is_timed: bool, is_fueled: bool) -> Workshop:
         key = is_timed, is_fueled
         if key not in self._workshops:
             config = Config()
             config.epoch_interruption = is_timed
             config.consume_fuel = is_fueled
+            keep_memories_in_place(config)
             engine = Engine(config)
             clock = Clock(engine) if is_timed else None
             self._workshops[key] = Workshop(engine, clock)

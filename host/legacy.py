@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 EPOCH: Final = abi.EPOCHS[LEGACY]
 
 _BUILDERS: Final = EPOCH.structs["graph_builder_array"]
-_TENSOR: Final = EPOCH.structs["tensor"]
-_OUTPUT_UNIT: Final = ELEMENT_BYTES["f32"]
+TENSOR: Final = EPOCH.structs["tensor"]
+OUTPUT_UNIT: Final = ELEMENT_BYTES["f32"]
 """What the size of an output is counted in, whatever its type."""
 
 
@@ -41,7 +41,7 @@ def load(  # noqa: PLR0913, PLR0917 - the interface's parameters
 def set_input(bindings: Bindings, memory: GuestMemory, context: int, index: int, tensor: int) -> None:
     """Unpack the tensor, whose data is as long as its shape and type say, and copy it in."""
     session = bindings.session
-    dimensions_ptr, type_, data_ptr = _TENSOR.unpack(memory.read(tensor, _TENSOR.size, "tensor"))
+    dimensions_ptr, type_, data_ptr = TENSOR.unpack(memory.read(tensor, TENSOR.size, "tensor"))
     packed = memory.read(dimensions_ptr, abi.TENSOR_DIMENSIONS.size, "tensor.dimensions")
     shape = bindings.shape(memory, *abi.TENSOR_DIMENSIONS.unpack(packed))
     meaning = session.dialect.tensor_type(type_, shape, 0)
@@ -64,13 +64,13 @@ def get_output(  # noqa: PLR0913, PLR0917 - the interface's parameters
 ) -> None:
     """Write an output, and how many f32 would be as long in place of how many the guest has room for."""
     (most,) = U32.unpack(memory.read(output_tensor_size, U32.size, "output_tensor_size"))
-    room = most * _OUTPUT_UNIT
+    room = most * OUTPUT_UNIT
     memory.check(output_tensor, room, "output_tensor")
     size = bindings.session.output_size(context, index)
     try:
         bindings.get_output(memory, context, index, output_tensor, room, output_tensor_size)
     finally:  # whether it fits or not, that has said how many bytes there are
-        memory.write_u32(output_tensor_size, -(-size // _OUTPUT_UNIT), "output_tensor_size")
+        memory.write_u32(output_tensor_size, -(-size // OUTPUT_UNIT), "output_tensor_size")
 
 
 HANDLERS: Final[Mapping[str, Callable[..., None]]] = MappingProxyType(
@@ -80,7 +80,7 @@ HANDLERS: Final[Mapping[str, Callable[..., None]]] = MappingProxyType(
 
 POINTERS: Final = (
     abi.Param("builder", "i32", _BUILDERS.size),
-    abi.Param("tensor", "i32", _TENSOR.size),
+    abi.Param("tensor", "i32", TENSOR.size),
     abi.Param("output_tensor_size", "i32", U32.size),
 )
 """The parameters that point to something of a size that is known, and are nowhere else."""

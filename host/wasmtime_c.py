@@ -10,7 +10,7 @@ import ctypes
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from wasmtime import FuncType, ValType, WasmtimeError
+from wasmtime import FuncType, Trap, ValType, WasmtimeError
 from wasmtime import _ffi as wasmtime_py  # private: where its library is, and what its structures measure
 
 from host import wasmtime_ffi
@@ -19,7 +19,7 @@ from host.memory import GuestMemory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from wasmtime import Linker
+    from wasmtime import Config, Func, Linker, Memory, Store
 
 CData: TypeAlias = Any
 """What cffi makes: a pointer, an array, a library. It has the members that the C type has."""
@@ -64,15 +64,30 @@ def library() -> CData:
     return lib
 
 
+def build() -> str:
+    """Return what tells this build of Wasmtime from others, without reading its many megabytes."""
+    status = wasmtime_py.filename.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def keep_memories_in_place(config: Config) -> None:
+    """Have no guest's memory ever move when it grows: where it lies can then be remembered.
+
+    Wasmtime reserves the addresses of all that a 32-bit memory can grow to; elsewhere growth fails.
+    """
+    library().wasmtime_config_memory_may_move_set(_pointer(config), False)  # noqa: FBT003 - positional only
+
+
 def _our_structures() -> tuple[int, ...]:
-    names = ("wasmtime_extern_t", "wasmtime_val_raw_t", "wasmtime_memory_t")
+    names = ("wasmtime_extern_t", "wasmtime_val_raw_t", "wasmtime_func_t", "wasmtime_memory_t")
     members = (ffi.offsetof("wasmtime_memory_t", name) for name in ("store_id", "a", "b"))
     return (*map(ffi.sizeof, names), ffi.offsetof("wasmtime_extern_t", "of"), *members)
 
 
 def _their_structures() -> tuple[int, ...]:
     extern, memory = wasmtime_py.wasmtime_extern_t, wasmtime_py.wasmtime_memory_t
-    sizes = (ctypes.sizeof(each) for each in (extern, wasmtime_py.wasmtime_val_raw_t, memory))
+    others = wasmtime_py.wasmtime_val_raw_t, wasmtime_py.wasmtime_func_t
+    sizes = (ctypes.sizeof(each) for each in (extern, *others, memory))
     return (*sizes, extern.of.offset, *_offsets(memory))
 
 
@@ -166,6 +181,58 @@ class HostFunctions:
         """Return access to the guest's memory for the length of one call; None when it exports none."""
         found = self.memory(caller)
         return None if found is None else GuestMemory(memoryview(ffi.buffer(*found)))
+
+
+class GuestCalls:
+    """A guest's functions and memory, used by the host: a call costs 2 µs, by wasmtime-py 60.
+
+    For as long as the guest's store lives.
+    """
+
+    def __init__(self, store: Store, memory: Memory) -> None:
+        """Give access to `memory`, and to functions beside it."""
+        self._lib = library()
+        self._context = self._lib.wasmtime_store_context(_pointer(store))
+        self._memory = ffi.new("wasmtime_memory_t *")
+        theirs = bytes(memory._memory)  # noqa: SLF001 - wasmtime-py has no other way
+        ffi.memmove(self._memory, theirs, ffi.sizeof("wasmtime_memory_t"))
+        self._trap = ffi.new("wasm_trap_t **")
+
+    def memory(self) -> GuestMemory:
+        """Return access to the memory until the guest runs again."""
+        lib, context, memory = self._lib, self._context, self._memory
+        size = lib.wasmtime_memory_data_size(context, memory)
+        return GuestMemory(memoryview(ffi.buffer(lib.wasmtime_memory_data(context, memory), size)))
+
+    def function(self, function: Func, params: int) -> Callable[..., int]:
+        """Return a call of `function`, whose `params` parameters and one result are u32.
+
+        It raises Trap and WasmtimeError as `function` does.
+        """
+        called = ffi.new("wasmtime_func_t *")
+        ffi.memmove(called, bytes(function._func), ffi.sizeof("wasmtime_func_t"))  # noqa: SLF001 - see above
+        count = max(params, 1)
+        values = ffi.new("wasmtime_val_raw_t[]", count)
+
+        def call(*arguments: int) -> int:
+            for index, argument in enumerate(arguments):
+                values[index].u64 = argument
+            error = self._lib.wasmtime_func_call_unchecked(self._context, called, values, count, self._trap)
+            if error:
+                told = _for_wasmtime_py(error, wasmtime_py.wasmtime_error_t)
+                raise WasmtimeError._from_ptr(told)  # noqa: SLF001 - see above
+            trap = self._trap[0]
+            if trap:
+                self._trap[0] = ffi.NULL
+                raise Trap._from_ptr(_for_wasmtime_py(trap, wasmtime_py.wasm_trap_t))  # noqa: SLF001 - see above
+            result: int = values[0].u32
+            return result
+
+        return call
+
+
+def _for_wasmtime_py(pointer: CData, kind: type[ctypes.Structure]) -> Any:  # noqa: ANN401 - a pointer of ctypes'
+    return ctypes.cast(int(ffi.cast("uintptr_t", pointer)), ctypes.POINTER(kind))
 
 
 def _pointer(owner: Any) -> CData:  # noqa: ANN401 - whatever wasmtime-py wraps a pointer in

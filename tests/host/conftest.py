@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from host.backends.openvino import OpenVino
+from host.bindings import Bindings
 from host.models.registry import Registry
 from host.nn import Session
 from tests.host import models
@@ -15,6 +16,8 @@ from tests.host.guests import Guest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from host import abi
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,20 @@ def session(backend: Callable[[], OpenVino]) -> Session:
 def guest(session: Session) -> Guest:
     """Return a running guest."""
     return Guest(session)
+
+
+@pytest.fixture
+def in_full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of every function whose call is checked in full."""
+    names: list[str] = []
+    call = Bindings.call
+
+    def noted(self: Bindings, function: abi.Function, *rest: Any) -> int:  # noqa: ANN401 - passed on
+        names.append(function.name)
+        return call(self, function, *rest)
+
+    monkeypatch.setattr(Bindings, "call", noted)
+    return names
 
 
 @pytest.fixture(scope="session")

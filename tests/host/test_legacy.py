@@ -142,6 +142,43 @@ def test_input_is_not_copied_on_its_way(legacy: LegacyGuest) -> None:
     assert most < len(data) // 2
 
 
+def test_repeated_calls_are_not_checked_in_full(
+    legacy: LegacyGuest, pair: models.IR, in_full: list[str]
+) -> None:
+    context = legacy.context_legacy(pair)
+    legacy.infer_legacy(context, f32(1, 2), (1, 2), TYPES["f32"])
+    legacy.infer_legacy(context, f32(1, 2), (1, 2), TYPES["f32"])
+    in_full.clear()
+    for value in range(3):
+        assert legacy.infer_legacy(context, f32(value, 5), (1, 2), TYPES["f32"]) == f32(2 * value, 10)
+    assert in_full == []
+
+
+def test_repeated_output_counts_in_f32_and_does_not_write_behind_itself(
+    legacy: LegacyGuest, in_full: list[str]
+) -> None:
+    context = legacy.context_legacy(models.double([5], "uint8"))
+    for _ in range(3):
+        legacy.infer_legacy(context, b"\1\2\3\4\5", (5,), TYPES["u8"])
+    in_full.clear()
+    legacy.put(DATA, bytes(8 * [0xAA]))
+    legacy.put_u32(SIZE, 2)
+    assert legacy.legacy("get_output", context, 0, DATA, SIZE) == NnErrno.SUCCESS
+    assert (legacy.u32(SIZE), legacy.get(DATA, 8)) == (2, b"\2\4\6\x08\x0a\xaa\xaa\xaa")
+    assert in_full == []
+
+
+def test_tensor_of_one_module_is_not_taken_for_one_of_the_other(stage: Stage, in_full: list[str]) -> None:
+    """With the same numbers for shape and type; type 2 is u8 here and f64 there."""
+    guest = stage("current")
+    context = guest.context_legacy(models.double([8], "uint8"))
+    for _ in range(2):
+        assert guest.set_legacy(context, bytes(8), (8,), TYPES["u8"]) == NnErrno.SUCCESS, guest.reports
+    in_full.clear()
+    assert guest.set_input(context, bytes(8), (8,), TYPES["u8"]) == NnErrno.INVALID_ARGUMENT
+    assert in_full == ["set_input"]
+
+
 def test_every_type_of_the_epoch_is_tested() -> None:
     assert set(TYPES) == {"f16", "f32", "u8", "i32"}
 

@@ -37,6 +37,10 @@ OTHERS = {
         "other structures",
     ),
     "a value is larger": (_other("wasmtime_val_raw_t", WORDS, base="Union"), "other structures"),
+    "a function is larger": (
+        _other("wasmtime_func_t", "*_ffi.wasmtime_func_t._fields_", WORDS),
+        "other structures",
+    ),
     "a memory is larger": (
         _other("wasmtime_memory_t", "*_ffi.wasmtime_memory_t._fields_", WORDS),
         "other structures",
