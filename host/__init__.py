@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from host.api import Graphs, Host, RunResult, run
+    from host.bulk import RecordError, Worker
     from host.job import BadGuestError, GuestTrapError, LimitError, Preopen, RunError
     from host.models.files import RegistrationError
     from host.models.options import ModelOptions
@@ -24,16 +25,19 @@ __all__ = [
     "Limits",
     "ModelOptions",
     "Preopen",
+    "RecordError",
     "RegistrationError",
     "RunError",
     "RunResult",
     "Serving",
+    "Worker",
     "run",
 ]
 
 _HOMES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "api": "Graphs Host RunResult run",
+        "bulk": "RecordError Worker",
         "job": "BadGuestError GuestTrapError LimitError Preopen RunError",
         "models.files": "RegistrationError",
         "models.options": "ModelOptions",

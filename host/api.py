@@ -13,6 +13,8 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from host import guests, runner
+from host.bulk import OUTPUT_BYTES, Worker
+from host.cache import CacheUnusableError, user_cache
 from host.capture import Capture, capture
 from host.dialects import AUTO, CHOICES
 from host.engines import Engines
@@ -20,17 +22,14 @@ from host.job import Bounds, Job, Listener, RunError
 from host.models import graphs as entries
 from host.nn import Limits, Serving
 from host.preopens import checked, named
-from host.quantities import shown_size
-from host.tracing.observe import Load, Watch
-from host.tracing.stats import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
     from typing import Self, Unpack
 
     from host.backends import Backend
-    from host.errors import NnError
+    from host.cache import Cache
     from host.job import Preopen
     from host.models.registry import Registry
     from host.tracing.observe import Call
@@ -39,15 +38,6 @@ if TYPE_CHECKING:
 GUEST_NAME: Final = "guest.wasm"
 """What a guest is called that comes as bytes and not from a file."""
 
-NOTES_KEPT: Final = 1000
-"""How many notes a result has at most: a guest can fail as often as it likes."""
-
-TRACE_BYTES: Final = 256 << 20
-"""What the calls of a trace take in memory at most, about; the ones after that are not kept."""
-
-_CALL_BYTES: Final = 2048
-"""About what a call takes besides the bytes in it."""
-
 
 class GraphOptions(TypedDict, total=False):
     """How to run a named model, as after `--graph NAME=MODEL,`; docs/host.md has what each takes."""
@@ -55,21 +45,27 @@ class GraphOptions(TypedDict, total=False):
     device: str
     precision: str
     threads: int | str
+    hint: str
     layout: str
     sha256: str
 
 
-class RunOptions(TypedDict, total=False):
-    """What `Host.run` takes by keyword."""
+class WorkerOptions(TypedDict, total=False):
+    """What `Host.worker` and `Host.run` take by keyword."""
 
     env: Mapping[str, str] | None
     dirs: Iterable[str | PathLike[str] | Preopen]
-    stdin: bytes | None
     abi: str
     limits: Limits
     timeout: float | None
     max_memory: int | None
     fuel: int | None
+
+
+class RunOptions(WorkerOptions, total=False):
+    """What `Host.run` takes by keyword."""
+
+    stdin: bytes | None
     inherit_stdio: bool
     stats: bool
     trace: bool
@@ -115,8 +111,8 @@ class RunResult:
         stderr: Likewise.
         notes: A line for each wasi-nn call that failed, with the reason, and for what else was of note.
         stats: What its wasi-nn calls cost; None unless asked for.
-        trace: Its wasi-nn calls one by one, with a note where they were more than TRACE_BYTES; None unless
-            asked for.
+        trace: Its wasi-nn calls one by one, with a note where they were more than `log.TRACE_BYTES`; None
+            unless asked for.
     """
 
     exit_code: int
@@ -139,6 +135,7 @@ class Host:
         *,
         limits: Limits | None = None,
         serving: Serving | None = None,
+        cache: bool = True,
     ) -> None:
         """Make a host.
 
@@ -146,6 +143,8 @@ class Host:
             graphs: The models that guests may load by name: Graphs, or name to path.
             limits: What one guest may ask of wasi-nn; a run may have its own. The defaults of Limits if None.
             serving: How models run that guests bring themselves. The defaults of Serving if None.
+            cache: Whether to keep compiled guests and models in the user's cache folder, for later runs of
+                any process. Where `user_cache` raises, nothing is kept.
 
         Raises:
             RegistrationError: A model does not exist, or two have one name.
@@ -153,7 +152,8 @@ class Host:
         self._registry = (graphs if isinstance(graphs, Graphs) else Graphs(graphs)).registry()
         self._limits = limits or Limits()
         self._serving = serving or Serving()
-        self._engines = Engines()
+        self._kept = _user_cache() if cache else None
+        self._engines = Engines(self._kept)
         self._lock = Lock()
         self._backend: Backend | None = None
 
@@ -190,7 +190,7 @@ class Host:
             fuel: How much it may execute, about one unit an instruction.
             inherit_stdio: Give it the streams of this process; nothing is captured and `stdin` is not used.
             stats: Whether to measure its wasi-nn calls.
-            trace: Whether to keep its wasi-nn calls and what was in them, up to TRACE_BYTES.
+            trace: Whether to keep its wasi-nn calls and what was in them, up to `log.TRACE_BYTES`.
 
         Raises:
             BadGuestError: The guest, or a folder for it, cannot be used.
@@ -199,29 +199,20 @@ class Host:
             ValueError: An option makes no sense.
             TypeError: `arguments` or `dirs` is a str, or a folder is none of these.
         """
-        if abi not in CHOICES:
-            raise ValueError(f"there is no dialect `{abi}`, only {', '.join(CHOICES)}")
-        for name, value in (("arguments", arguments), ("dirs", dirs)):
-            if isinstance(value, str):  # its characters would be taken one by one
-                raise TypeError(f"`{name}` is a list, such as [{value!r}], not a str")
-        preopens = checked(map(named, dirs))
-        environment = tuple((env or {}).items())
-        _check_texts(arguments, *environment, (each.guest for each in preopens))
-        if any(not name or "=" in name for name, _ in environment):
-            raise ValueError("the name of a variable is not empty and has no `=` in it")
-        job = Job(
-            guest=Path(GUEST_NAME if isinstance(guest, bytes) else guest),
-            arguments=tuple(arguments),
-            environment=environment,
-            preopens=preopens,
-            registry=self._registry,
+        job = self._job(
+            guest,
+            arguments,
+            env=env,
+            dirs=dirs,
             abi=abi,
-            limits=limits or self._limits,
-            bounds=Bounds(timeout, max_memory, fuel),
-            serving=self._serving,
-            code=guest if isinstance(guest, bytes) else None,
+            limits=limits,
+            timeout=timeout,
+            max_memory=max_memory,
+            fuel=fuel,
         )
-        log, kept = _Log(has_stats=stats, has_trace=trace), Capture()
+        from host.tracing.log import Log  # noqa: PLC0415 - not for a run of the command line's
+
+        log, kept = Log(has_stats=stats, has_trace=trace), Capture()
         started = perf_counter_ns()
         try:
             with nullcontext() if inherit_stdio else capture(kept, stdin) as stdio:
@@ -240,21 +231,89 @@ class Host:
             trace=log.trace(),
         )
 
-    def run_job(self, job: Job, listener: Listener) -> int:
+    def run_job(self, job: Job, listener: Listener, backend: Callable[[], Backend] | None = None) -> int:
         """Run what `job` describes, with its own models and limits; return the exit code, a u32.
 
         This is `run` without what makes it convenient: nothing is captured or kept but what `listener` does.
-        Raises as `run` does; its errors carry no output.
+        `backend`, if not None, gives the one to use in place of the host's own. Raises as `run` does; its
+        errors carry no output.
         """
         began = monotonic()
         code = guests.read_code(job.guest) if job.code is None else job.code
         compiled = self._engines.compiled(job.guest, code, job.bounds)
-        return runner.run(job, compiled, self._the_backend, listener, began)
+        return runner.run(job, compiled, backend or self._the_backend, listener, began)
+
+    def worker(
+        self,
+        guest: str | PathLike[str] | bytes,
+        arguments: Sequence[str] = (),
+        *,
+        output_bytes: int = OUTPUT_BYTES,
+        **options: Unpack[WorkerOptions],
+    ) -> Worker:
+        """Return what answers records with a guest, one after another: docs/map.md says with which.
+
+        It is for one thread at a time; make one for each. Nothing of the guest runs before its first record.
+
+        Args:
+            guest: The path of a module (`.wasm`, or `.wat`), or the bytes of one.
+            arguments: As of `run`.
+            output_bytes: What one answer may have at most.
+            options: As of `run`; `timeout` and `fuel` are those of one record, and of a start.
+
+        Raises:
+            BadGuestError: The guest, or a folder for it, cannot be used.
+            ValueError: An option makes no sense.
+            TypeError: As of `run`.
+        """
+        return self.job_worker(self._job(guest, arguments, **options), output_bytes)
+
+    def job_worker(
+        self, job: Job, output_bytes: int = OUTPUT_BYTES, listener: Listener | None = None
+    ) -> Worker:
+        """Return the worker for what `job` describes, with its own models and limits; raises as `worker`."""
+        return Worker(job, output_bytes, self._engines, self._the_backend, listener)
+
+    def _job(  # noqa: PLR0913 - see `run`
+        self,
+        guest: str | PathLike[str] | bytes,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        dirs: Iterable[str | PathLike[str] | Preopen] = (),
+        abi: str = AUTO,
+        limits: Limits | None = None,
+        timeout: float | None = None,
+        max_memory: int | None = None,
+        fuel: int | None = None,
+    ) -> Job:
+        if abi not in CHOICES:
+            raise ValueError(f"there is no dialect `{abi}`, only {', '.join(CHOICES)}")
+        for name, value in (("arguments", arguments), ("dirs", dirs)):
+            if isinstance(value, str):  # its characters would be taken one by one
+                raise TypeError(f"`{name}` is a list, such as [{value!r}], not a str")
+        preopens = checked(map(named, dirs))
+        environment = tuple((env or {}).items())
+        _check_texts(arguments, *environment, (each.guest for each in preopens))
+        if any(not name or "=" in name for name, _ in environment):
+            raise ValueError("the name of a variable is not empty and has no `=` in it")
+        return Job(
+            guest=Path(GUEST_NAME if isinstance(guest, bytes) else guest),
+            arguments=tuple(arguments),
+            environment=environment,
+            preopens=preopens,
+            registry=self._registry,
+            abi=abi,
+            limits=limits or self._limits,
+            bounds=Bounds(timeout, max_memory, fuel),
+            serving=self._serving,
+            code=guest if isinstance(guest, bytes) else None,
+        )
 
     def _the_backend(self) -> Backend:
         with self._lock:
             if self._backend is None:
-                self._backend = runner.openvino()
+                self._backend = runner.openvino(self._kept)
             return self._backend
 
 
@@ -272,54 +331,16 @@ def run(
     return Host(graphs).run(guest, arguments, **options)
 
 
+def _user_cache() -> Cache | None:
+    try:
+        return user_cache()
+    except CacheUnusableError:
+        return None
+
+
 def _check_texts(*groups: Iterable[str]) -> None:
     """Raise ValueError when one is not UTF-8 or has a NUL, at which C would cut it off."""
     for text in (text for group in groups for text in group):
         if "\0" in text:
             raise ValueError(f"{text!r} has a NUL in it, and a guest's arguments and variables cannot")
         text.encode()
-
-
-class _Log:
-    """What is to be told of one run."""
-
-    def __init__(self, *, has_stats: bool, has_trace: bool) -> None:
-        self.notes: list[str] = []
-        self._calls: list[Call] = []
-        self._room = TRACE_BYTES
-        self._collector = Collector()
-        self._has_stats = has_stats
-        self._has_trace = has_trace
-
-    def listener(self) -> Listener:
-        """Return what fills this."""
-        is_watching = self._has_stats or self._has_trace
-        watch = Watch(self._heard, has_contents=self._has_trace) if is_watching else None
-        return Listener(report=self._report, notice=lambda _: None, warn=self._note, watch=watch)
-
-    def stats(self, run_ns: int) -> Stats | None:
-        """Return what the calls cost, if that was asked for."""
-        return self._collector.stats(run_ns) if self._has_stats else None
-
-    def trace(self) -> tuple[Call, ...] | None:
-        """Return the calls, if they were asked for."""
-        return tuple(self._calls) if self._has_trace else None
-
-    def _report(self, function: str, error: NnError) -> None:
-        self._note(f"{function} -> {error.errno.value} {error.errno.name.lower()}: {error.reason}")
-
-    def _note(self, text: str) -> None:
-        if len(self.notes) < NOTES_KEPT:
-            self.notes.append(text)
-
-    def _heard(self, call: Call) -> None:
-        if self._has_stats:
-            self._collector.add(call)
-        if not self._has_trace or self._room < 0:
-            return
-        in_memory = 0 if isinstance(call.operation, Load) else call.bytes_in  # of models only hashes are kept
-        self._room -= _CALL_BYTES + in_memory + call.bytes_out
-        if self._room < 0:
-            self._note(f"the trace ends before call {call.number}: it has {shown_size(TRACE_BYTES)} already")
-            return
-        self._calls.append(call)

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "run": "run one guest",
+        "map": "run one guest on many inputs",
         "replay": "make the calls of a trace again, without the guest, and compare the answers",
+        "convert": "make OpenVINO IR of a model, with the preparation of its input inside",
         "inspect": "tell what a guest or a model is and wants",
         "devices": "list the devices that models can run on",
+        "cache": "tell what is kept of compiled guests and models, or remove it",
     }
 )
 """Every command and what it is for; each is a module of `host.commands` with a `main(arguments) -> int`."""

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +82,41 @@ def write(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             raise
+
+
+def stdout() -> BinaryIO:
+    """Return stdout for bytes, each written at once; OSError when it was closed by whoever started us."""
+    return open(1, "wb", buffering=0, closefd=False)
+
+
+def stdin() -> BinaryIO:
+    """Return stdin for bytes; OSError when it was closed by whoever started us."""
+    return open(0, "rb", closefd=False)
+
+
+def has_terminal() -> bool:
+    """Return whether there is somebody to see `status`."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def status(text: str) -> None:
+    """Put `text` in the place of the line that stderr's terminal ends in; none when it is empty."""
+    with suppress(OSError):
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def status_end() -> None:
+    """Leave the line of `status` where it is and begin another."""
+    with suppress(OSError):
+        print(file=sys.stderr, flush=True)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process although threads are inside guests: nothing of theirs is taken down."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 @contextmanager

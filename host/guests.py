@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from wasmtime import Engine, Func, FuncType, Linker, Module, Store, WasmtimeError, wat2wasm
 
-from host import imports
 from host.job import BadGuestError
-from host.wasm import module as wasm
-from host.wasm.module import Import
-from host.wasm.reader import WasmError
+from host.wasm import header as wasm
+from host.wasm.header import WasmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +18,17 @@ if TYPE_CHECKING:
 
 START: Final = "_start"
 REACTOR_START: Final = "_initialize"
+ALLOC: Final = "wasi_nn_alloc"
+MAP: Final = "wasi_nn_map"
+REACTOR: Final = MappingProxyType(
+    {
+        ALLOC: wasm.signature(["i32"], ["i32"]),
+        MAP: wasm.signature(["i32", "i32"], ["i32"]),
+        "memory": "memory",
+    }
+)
+"""The exports of a guest that answers records, and their types; it may have `_initialize` too."""
+
 COMPONENT: Final = (
     "is a component, and this host runs core modules: build for wasm32-wasip1, not wasip2 "
     "(with a component-making toolchain, take the core module from before that step)"
@@ -84,10 +94,26 @@ def as_binary(path: Path, data: bytes) -> bytes:
 
 
 def check_start(path: Path, module: Module) -> None:
+    """Raise BadGuestError unless the module is a command or answers records."""
+    if not is_reactor(exports_of(module)):
+        check_command(path, module)
+
+
+def check_command(path: Path, module: Module) -> None:
     """Raise BadGuestError unless the module exports a `_start` that takes and returns nothing."""
-    problem = start_problem({export.name: _type(export.type) for export in module.exports})
+    problem = start_problem(exports_of(module))
     if problem:
         raise BadGuestError(f"guest `{path}` {problem}")
+
+
+def is_reactor(exports: Mapping[str, str]) -> bool:
+    """Return whether a guest with these exports (name to type) answers records: docs/map.md has how."""
+    return START not in exports and exports.items() >= REACTOR.items()
+
+
+def exports_of(module: Module) -> dict[str, str]:
+    """Return the exports of a module: name to type, as `host.wasm.module.Export` has it."""
+    return {export.name: _type(export.type) for export in module.exports}
 
 
 def start_problem(exports: Mapping[str, str]) -> str | None:
@@ -97,6 +123,11 @@ def start_problem(exports: Mapping[str, str]) -> str | None:
         return None
     if start is not None:
         return f"has a `{START}` that is not a function without parameters and results"
+    if is_reactor(exports):
+        return "answers records and does nothing by itself: give it some with `python -m host map`"
+    if MAP in exports:
+        wanted = ", ".join(f"`{name}`: {kind}" for name, kind in REACTOR.items())
+        return f"exports `{MAP}` but not all that makes a guest for records, which is {wanted}"
     if REACTOR_START in exports:
         return (
             f"is a WASI reactor (it exports `{REACTOR_START}`, not `{START}`): "
@@ -110,6 +141,9 @@ def start_problem(exports: Mapping[str, str]) -> str | None:
 
 def check_imports(path: Path, module: Module, linker: Linker, store: Store) -> None:
     """Raise BadGuestError when `linker` does not provide all imports; its details name each that it lacks."""
+    from host import imports  # noqa: PLC0415 - what follows is for guests that cannot be run
+    from host.wasm.module import Import  # noqa: PLC0415 - see above
+
     wanted = [Import(item.module, item.name or "", _type(item.type)) for item in module.imports]
     found = imports.unmet(wanted, provided(linker, store))
     if found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,6 @@ from host.import_families import WASI
 from host.job import MEMORY_BYTES, BadGuestError, GuestTrapError, LimitError
 from host.nn import Session
 from host.quantities import shown_size
-from host.tracing.observe import Recorder
 from host.wasmtime_c import MEMORY, HostFunctions
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from wasmtime import Instance, InstancePre, Module
 
     from host.backends import Backend
+    from host.cache import Cache
     from host.engines import Clock, Compiled
     from host.job import Bounds, Job, Listener
+    from host.tracing.observe import Recorder
     from host.wasmtime_c import CData
 
 BENCH: Final = "bench"
@@ -38,7 +40,7 @@ TABLES: Final = 16
 """What any guest may have: a table holds its functions, and compilers make one or two."""
 
 
-class _ExitError(Exception):
+class ExitError(Exception):
     """The guest ended itself; `code` is the u32 it gave."""
 
     def __init__(self, code: int) -> None:
@@ -61,6 +63,26 @@ def run(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Lis
         GuestTrapError: It trapped, or a WASI call failed in a way that ends it.
         LimitError: One of the bounds ended it.
     """
+    guests.check_command(job.guest, guest.module)
+    with (
+        linked(job, guest, backend, listener) as ready,
+        bounded(ready.store, guest.workshop.clock, job.bounds, began),
+    ):
+        return _call(ready, job, listener)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A guest with all that it imports and is given; none of its code has run."""
+
+    prepared: InstancePre
+    store: Store
+    functions: HostFunctions
+
+
+@contextmanager
+def linked(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Listener) -> Iterator[Linked]:
+    """Link a guest for the length of the block; the parameters, and BadGuestError, are those of `run`."""
     linker, store = Linker(guest.workshop.engine), Store(guest.workshop.engine)
     try:
         store.set_limits(_memory_most(job.bounds), TABLE_ELEMENTS, instances=1, tables=TABLES, memories=1)
@@ -71,9 +93,8 @@ def run(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Lis
         with WasiConfig() as wasi:
             _configure(wasi, job)
             store.set_wasi(wasi)
-        prepared = _prepare(linker, store, job, guest.module)
-        with closing(session), _bounded(store, guest.workshop.clock, job.bounds, began):
-            return _call(prepared, store, job, functions, listener)
+        with closing(session):
+            yield Linked(_prepare(linker, store, job, guest.module), store, functions)
     finally:  # not left to the garbage collector: its files and its memory go with it
         store.close()
         linker.close()
@@ -88,7 +109,7 @@ def _prepare(linker: Linker, store: Store, job: Job, module: Module) -> Instance
 
 
 @contextmanager
-def _bounded(store: Store, clock: Clock | None, bounds: Bounds, began: float) -> Iterator[None]:
+def bounded(store: Store, clock: Clock | None, bounds: Bounds, began: float) -> Iterator[None]:
     """Have the store end what runs in the block when its time or fuel is up."""
     if bounds.fuel is not None:
         store.set_fuel(bounds.fuel)
@@ -103,25 +124,36 @@ def _bounded(store: Store, clock: Clock | None, bounds: Bounds, began: float) ->
         yield
 
 
-def _call(prepared: InstancePre, store: Store, job: Job, functions: HostFunctions, listener: Listener) -> int:
-    instance = None
+def _call(ready: Linked, job: Job, listener: Listener) -> int:
+    instance, store = None, ready.store
     try:
-        instance = prepared.instantiate(store)  # runs the module's start function, if it has one
+        instance = ready.prepared.instantiate(store)  # runs the module's start function, if it has one
         start = instance.exports(store)[guests.START]
-        assert isinstance(start, Func)  # noqa: S101 - `check_start` has seen to it
+        assert isinstance(start, Func)  # noqa: S101 - `check_command` has seen to it
         start(store)
     except (Trap, WasmtimeError) as problem:  # what a function raised is among them
-        note = _memory_note(instance, store, job.bounds)
-        match functions.raised:
-            case None:
-                raise _ended(problem, job, note, has_begun=instance is not None) from problem
-            case _ExitError(code=code):
+        match failure(problem, ready, job, instance):
+            case ExitError(code=code):
+                note = _memory_note(instance, store, job.bounds)
                 if code and note:
                     listener.warn(f"the guest exited with {code}{note}")
                 return code
             case error:  # Ctrl-C, for one
                 raise error from problem
     return 0
+
+
+def failure(
+    problem: Trap | WasmtimeError, ready: Linked, job: Job, instance: Instance | None
+) -> BaseException:
+    """Return what it comes to that a guest did not return, or, with no `instance`, did not become one.
+
+    That is what a host function raised (ExitError, when the guest asked for its end), or an error of `run`.
+    """
+    if ready.functions.raised is not None:
+        return ready.functions.raised
+    note = _memory_note(instance, ready.store, job.bounds)
+    return _ended(problem, job, note, has_begun=instance is not None)
 
 
 def _ended(problem: Exception, job: Job, note: str, *, has_begun: bool) -> Exception:
@@ -174,7 +206,7 @@ def _define_exit(linker: Linker, functions: HostFunctions) -> None:
     """Put our `proc_exit` in place of wasmtime's, which refuses codes from 126 on."""
 
     def proc_exit(_caller: CData, values: CData) -> None:
-        raise _ExitError(values[0].u32)
+        raise ExitError(values[0].u32)
 
     linker.allow_shadowing = True
     functions.define(WASI, "proc_exit", ("i32",), (), proc_exit)
@@ -184,7 +216,11 @@ def _define_exit(linker: Linker, functions: HostFunctions) -> None:
 def _define_session(
     functions: HostFunctions, job: Job, backend: Callable[[], Backend], listener: Listener
 ) -> Session:
-    recorder = None if listener.watch is None else Recorder(listener.watch, listener)
+    recorder = None
+    if listener.watch is not None:
+        from host.tracing.observe import Recorder  # noqa: PLC0415 - few runs are watched
+
+        recorder = Recorder(listener.watch, listener)
     dialect = Dialect(job.abi, (recorder or listener).warn)
     session = Session(backend, job.registry, listener.notice, job.limits, dialect, job.serving)
     if recorder is None:
@@ -197,24 +233,26 @@ def _define_session(
 
 def define_nn(functions: HostFunctions, bindings: Bindings | Recorder) -> None:
     """Define the functions of the interface, its extensions, WAMR's own module and BENCH."""
-    hot = None
-    if isinstance(bindings, Bindings) and isinstance(bindings.session, Session):
-        hot = HotCalls(functions, bindings, bindings.session)
     for mark in ("start", "end"):
         functions.define(BENCH, mark, (), (), _no_operation)
-    for function in (*FUNCTIONS, *LEGACY_FUNCTIONS):
-        types = [param.type for param in function.params]
-        handler = _handler(functions, bindings, function)
-        if function.module == abi.MODULE:
-            handler = getattr(hot, function.name, handler)
-        functions.define(function.module, function.name, types, function.results, handler)
+    for described in (FUNCTIONS, LEGACY_FUNCTIONS):
+        hot = None
+        if isinstance(bindings, Bindings) and isinstance(bindings.session, Session):
+            hot = HotCalls(functions, bindings, bindings.session, described)
+        for function in described:
+            types = [param.type for param in function.params]
+            handler = (hot and hot.handler(function.name)) or _handler(functions, bindings, function)
+            functions.define(function.module, function.name, types, function.results, handler)
 
 
-def openvino() -> Backend:
-    """Return a new OpenVINO backend; importing it here keeps it out of runs that need no model."""
+def openvino(kept: Cache | None = None) -> Backend:
+    """Return a new OpenVINO backend with what is `kept` of earlier runs.
+
+    Importing it here keeps it out of runs that need no model.
+    """
     from host.backends.openvino import OpenVino  # noqa: PLC0415 - takes a while, see above
 
-    return OpenVino()
+    return OpenVino(kept)
 
 
 def describe(trap: Trap) -> str:

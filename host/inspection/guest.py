@@ -22,8 +22,8 @@ from host.nn import Session
 from host.runner import define_nn, openvino
 from host.wasm.component import read_component
 from host.wasm.custom import Producer, read_marks
-from host.wasm.module import DATA, Export, Import, Memory, is_component, read_core
-from host.wasm.reader import WasmError
+from host.wasm.header import WasmError, is_component
+from host.wasm.module import DATA, Export, Import, Memory, read_core
 from host.wasmtime_c import MEMORY, HostFunctions
 
 if TYPE_CHECKING:
@@ -168,8 +168,9 @@ def _obstacles(core: Core, code: bytes, unmet: tuple[Unmet, ...]) -> Iterator[st
     if names & _SHARED:
         yield "is a shared library: link it into a guest, without `-shared`"
         return
-    problem = guests.start_problem({export.name: export.type for export in core.exports})
-    if problem:
+    exports = {export.name: export.type for export in core.exports}
+    problem = guests.start_problem(exports)
+    if problem and not guests.is_reactor(exports):
         yield problem
     if unmet:
         yield f"cannot be linked: {imports.summary(unmet)}"
@@ -194,7 +195,11 @@ def _verdict(host: str, lacking: list[Import]) -> Linking:
 def _next(path: Path, core: Core, guess: evidence.Guess | None) -> Iterator[str]:
     """Yield how to run a guest that can be run."""
     used = {(wanted.module, wanted.name) for wanted in core.imports}
-    words = ["python -m host run", shlex.quote(str(path))]
+    is_reactor = guests.is_reactor({export.name: export.type for export in core.exports})
+    command = "map" if is_reactor else "run"
+    words = [f"python -m host {command}", shlex.quote(str(path))]
+    if is_reactor:
+        words.append("--inputs GLOB")
     if (WASI, "path_open") in used:
         words.append("--dir FOLDER")
     if any(module in imports.NN_MODULES and "by_name" in name for module, name in used):

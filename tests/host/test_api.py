@@ -14,8 +14,9 @@ import pytest
 
 import host
 from host import abi
-from host.api import NOTES_KEPT, Host
+from host.api import Host
 from host.capture import Capture, capture
+from host.tracing.log import NOTES_KEPT
 from tests.host.wasi import ECHO, MEMORY, READ, ROOT, SPIN, command, data, exit_with, say
 
 if TYPE_CHECKING:

@@ -31,8 +31,9 @@ from host.inspection.op_counts import op_counts
 from host.wasm import reader as wasm_reader
 from host.wasm.component import read_component
 from host.wasm.custom import read_marks
-from host.wasm.module import Export, Import, read_core, signature
-from host.wasm.reader import Section, WasmError
+from host.wasm.header import WasmError, signature
+from host.wasm.module import Export, Import, read_core
+from host.wasm.reader import Section
 from tests.host import models
 
 if TYPE_CHECKING:

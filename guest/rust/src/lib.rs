@@ -18,13 +18,15 @@
 //! - [`ExecutionContext`] takes inputs, computes, gives outputs. Its docs say how long an input must live.
 //! - [`Tensor`] is a shape and elements of a type that is an [`Element`], [`F16`] among them.
 //! - [`image`] and [`math`] do what stands before and after a model: resizing and layout, softmax and top-k.
+//! - [`sha256`] tells whether a model is the one that was expected.
+//! - [`reactor!`] makes a guest that stays alive and answers records, for bulk work.
 //! - [`raw`] is generated from the witx text of the interface; every layout in it is asserted.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` (default) | [`GraphBuilder::build_from_files`], `Error::File`; turns on `alloc` |
+//! | `std` (default) | [`GraphBuilder::build_from_files`], `Error::File`, [`reactor!`]; turns on `alloc` |
 //! | `alloc` | what returns a `Vec`: the only functions that allocate |
 //! | `extensions` | calls that only some hosts have: a guest that makes one does not start elsewhere |
 //! | `fake` | `wasinn::fake`, an in-process host for unit tests: **no import is made**, on any target |
@@ -55,6 +57,9 @@ pub mod math;
 #[allow(unsafe_code, reason = "generated: the imports")]
 #[rustfmt::skip] // generated
 pub mod raw;
+#[cfg(feature = "std")]
+pub mod reactor;
+pub mod sha256;
 #[allow(unsafe_code, reason = "everything unsafe that is written by hand is here")]
 mod sys;
 mod tensor;

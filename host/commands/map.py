@@ -1,0 +1,275 @@
+"""`python -m host map`: have one guest answer many records, on all processors; go on after an interrupt."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from host import quantities
+from host.commands import graph_options, guest_options, limit_options, results
+from host.commands.progress import Progress
+from host.console import EXIT_INTERRUPTED, EXIT_USAGE, Parser, UsageError, leave, say, stdin, stdout
+from host.job import BadGuestError, Job, Listener
+from host.models.options import LATENCY
+from host.quantities import shown_size
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from host.api import Host
+    from host.commands.results import Results
+    from host.lanes import Lanes, Record
+
+EXIT_FAILED: Final = 1
+EXIT_SOME_FAILED: Final = 3
+
+RECORD_BYTES: Final = 1 << 30
+"""What a record may have: it has to fit into the guest's memory, twice when the guest copies it."""
+
+_OUTPUT_BYTES: Final = 64 << 20
+_JOBS_MOST: Final = 1024
+
+_USAGE: Final = (
+    "python -m host map GUEST.wasm (--inputs GLOB... | --lines FILE) [-o OUT.jsonl [--resume]] [--jobs N] "
+    "[--graph NAME=MODEL[,option=value]...]... [--dir HOST[::GUEST][::ro]]... [--env K=V]... "
+    "[--timeout SECONDS] [--max-memory SIZE] [--fuel N] [--max-output SIZE] [-- args...]"
+)
+
+_EPILOG: Final = """\
+Each record gives one line of JSON, in the order of the records:
+  {"input": NAME, "output": TEXT}    or "output_base64", where the answer is not UTF-8
+  {"input": NAME, "error": REASON}   and "notes", where calls of wasi-nn failed
+
+A guest that exports `wasi_nn_map` is started once per worker and keeps its graph (docs/map.md). A command is
+run anew for each record: the record is its stdin, the answer its stdout.
+--timeout and --fuel are for each record, and for each start of a guest.
+
+examples:
+  python -m host map photo.wasm --graph squeezenet=model.xml --inputs 'photos/*.jpg' -o classes.jsonl
+      classify all photos, on all processors
+
+  python -m host map photo.wasm --graph squeezenet=model.xml --inputs 'photos/*.jpg' -o classes.jsonl --resume
+      go on after Ctrl-C or a power cut, with the same guest, models and options
+
+  python -m host map rate.wasm --graph net=model.xml --lines reviews.txt --jobs 2 --timeout 5
+      each line is a record; write to stdout
+
+exit codes: 0 all records have an answer; 3 some have an error; 1 the run could not go on; 2 for bad usage or
+input; 130 when interrupted. Whatever the code, what was written is whole lines for the first records.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Answer the records that `arguments` name; return the exit code."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    options = _parser().parse_args(arguments[:at])
+    if options.resume and options.output is None:
+        raise UsageError("`--resume` goes on with a file: name it with `-o`")
+    options.hint = options.hint or (LATENCY if options.jobs == 1 else "throughput")
+    job = _job(options, arguments[at + 1 :])
+    names = None if options.inputs is None else _names(options.inputs)
+    records = map(_record, names) if names else _lines(options.lines, _opened(options.lines))
+
+    from host.api import Host  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
+    from host.wasmtime_c import WasmtimeMismatchError  # noqa: PLC0415 - see above
+
+    try:
+        host = Host(cache=graph_options.cache_from(options) is not None)
+        return _map(options, host, job, records, None if names is None else len(names))
+    except BadGuestError as error:
+        raise UsageError(str(error), error.details) from error
+    except WasmtimeMismatchError as error:
+        raise UsageError(str(error)) from error
+
+
+def _map(
+    options: argparse.Namespace, host: Host, job: Job, records: Iterator[Record], total: int | None
+) -> int:
+    from host.lanes import Lanes  # noqa: PLC0415 - loads wasmtime
+
+    warn = _Warnings()
+    listener = Listener(lambda *_: None, lambda _: None, warn)
+    first = host.job_worker(job, options.max_output, listener)
+    found = _results(options, first.job, records)
+    warn.progress = progress = Progress(total, found.done)
+    lanes = Lanes(
+        lambda: host.job_worker(first.job, options.max_output, listener), options.jobs, job.bounds.timeout
+    )
+    try:
+        code = _answer(lanes, records, found, progress, is_file=options.output is not None)
+    except KeyboardInterrupt:
+        progress.clear()
+        help_ = "; `--resume` goes on" if options.output else ""
+        say("note", f"interrupted: {found.done} records are written{help_}")
+        leave(EXIT_INTERRUPTED)
+    except BadGuestError as error:
+        progress.clear()
+        say("error", str(error))
+        for kind, text in error.details:
+            say(kind, text)
+        leave(EXIT_USAGE)
+    if code == EXIT_FAILED or lanes.lost:
+        leave(code)
+    lanes.close()
+    return code
+
+
+def _answer(
+    lanes: Lanes, records: Iterator[Record], found: Results, progress: Progress, *, is_file: bool
+) -> int:
+    def show() -> None:
+        progress.show(found.done, found.failed)
+
+    try:
+        for answer in lanes.answers(records, show):
+            if not is_file:
+                progress.clear()
+            found.add(answer)
+            show()
+    except OSError as error:  # of the lines that are read, or of those that are written
+        progress.clear()
+        say("error", f"the run ends after {found.done} records: {error.strerror or error}")
+        return EXIT_FAILED
+    progress.show(found.done, found.failed, is_last=True)
+    progress.end()
+    if found.failed:
+        say("error", f"{found.failed} of {found.done} records have no answer: their lines say why")
+    return EXIT_SOME_FAILED if found.failed else 0
+
+
+class _Warnings:
+    """Tells what the operator should know, each thing once: a guest that is run often says it often."""
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+        self._told: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        if text not in self._told and len(self._told) < _JOBS_MOST:
+            self._told.add(text)
+            if self.progress:
+                self.progress.clear()
+            say("note", text)
+
+
+def _parser() -> Parser:
+    parser = Parser("map", "Have one guest answer many records.", _EPILOG, _USAGE)
+    parser.add_argument("guest", metavar="GUEST.wasm", help="a core module (.wasm, or .wat)")
+    records = parser.add_mutually_exclusive_group(required=True)
+    records.add_argument(
+        "--inputs", metavar="GLOB", action="append",
+        help="each file is a record, sorted by name; `**` is any folders below; may be given again",
+    )  # fmt: skip
+    records.add_argument(
+        "--lines", metavar="FILE", help="each line is a record, without its end; `-` is stdin"
+    )
+    parser.add_argument("-o", "--output", metavar="OUT.jsonl", help="where to write (default: stdout)")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on after the last whole line that OUT.jsonl has"
+    )
+    parser.add_argument(
+        "--jobs", metavar="N", type=limit_options.argument(_jobs), default=_processors(),
+        help="workers, a thread each (default: one per processor)",
+    )  # fmt: skip
+    guest_options.add_to(parser)
+    graph_options.add_to(parser)
+    limit_options.add_to(parser)
+    parser.set_defaults(hint=None)
+    parser.add_argument(
+        "--max-output", metavar="SIZE", type=limit_options.argument(quantities.size), default=_OUTPUT_BYTES,
+        help=f"of one answer (default: {shown_size(_OUTPUT_BYTES)})",
+    )  # fmt: skip
+    return parser
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _jobs(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= _JOBS_MOST:
+        return int(text[:9])
+    raise ValueError(f"`{text}` is no number from 1 to {_JOBS_MOST}")
+
+
+def _job(options: argparse.Namespace, words: list[str]) -> Job:
+    guest_options.check_texts([*words, options.guest, *options.dir, *options.env])
+    return Job(
+        guest=Path(options.guest),
+        arguments=tuple(words),
+        environment=guest_options.environment_from(options.env),
+        preopens=guest_options.preopens_from(options.dir),
+        registry=graph_options.registry_from(options, lambda _: None),
+        abi=options.abi,
+        limits=limit_options.limits_from(options),
+        bounds=limit_options.bounds_from(options),
+        serving=graph_options.serving_from(options),
+    )
+
+
+def _results(options: argparse.Namespace, job: Job, records: Iterator[Record]) -> Results:
+    """Return what to write to, and take from `records` what is in it already."""
+    if options.output is None:
+        return results.Results(stdout())
+    path = Path(options.output)
+    identity = results.identity(
+        job, job.code or b"", records="files" if options.inputs else "lines", max_output=options.max_output
+    )
+    try:
+        return results.resume(path, identity, records) if options.resume else results.begin(path, identity)
+    except OSError as error:
+        raise UsageError(f"`{path}` cannot be written: {error.strerror or error}") from error
+
+
+def _names(patterns: list[str]) -> list[str]:
+    found = {name for pattern in patterns for name in glob.glob(pattern, recursive=True)}  # noqa: PTH207 - as typed
+    names = sorted(name for name in found if Path(name).is_file())
+    if not names:
+        raise UsageError(f"no file is called like `{'` or `'.join(patterns)}`")
+    return names
+
+
+def _record(name: str) -> Record:
+    from host.lanes import Record  # noqa: PLC0415 - loads wasmtime
+
+    return Record(name, partial(_read, Path(name)))
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(RECORD_BYTES + 1)
+    return _checked(data)
+
+
+def _checked(data: bytes) -> bytes:
+    if len(data) > RECORD_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {shown_size(RECORD_BYTES)}")
+    return data
+
+
+def _opened(name: str) -> BinaryIO:
+    try:
+        return stdin() if name == "-" else Path(name).open("rb")
+    except OSError as error:
+        raise UsageError(f"`--lines {name}` cannot be read: {error.strerror}") from error
+
+
+def _lines(name: str, file: BinaryIO) -> Iterator[Record]:
+    from host.lanes import Record  # noqa: PLC0415 - loads wasmtime
+
+    with file:
+        for number in count(1):
+            line = file.readline(RECORD_BYTES + 2)
+            if not line:
+                break
+            rest = line
+            while len(rest) > RECORD_BYTES and not rest.endswith(b"\n"):  # of a line that is too long
+                rest = file.readline(RECORD_BYTES + 2)
+            yield Record(f"{name}:{number}", partial(_checked, line.removesuffix(b"\n")))
