@@ -6,8 +6,7 @@ row matches, as far as is known; which functions of wasi-nn a host has is in `ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 WASI: Final = "wasi_snapshot_preview1"
 
@@ -21,8 +20,7 @@ _JAVASCRIPT: Final = ("JavaScript hosts",)
 _TARGET: Final = "build for wasm32-wasip1"
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """Imports of one origin; the patterns `module` and `name` match them from start to end.
 
     `what` names the origin, `help` says what to do where it is not.

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from host import abi
 from host.import_families import FAMILIES, WAMR, WAMR_LEGACY, WASI, WASMEDGE, WASMTIME
-from host.wasm.module import Import, signature
+from host.wasm.header import signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from host.wasm.module import Import
 
 RUNTIMES: Final[Mapping[str, str]] = MappingProxyType(
     {WASMTIME: "current", WASMEDGE: "wasmedge", WAMR: "wamr", WAMR_LEGACY: "wamr-legacy"}

@@ -127,7 +127,7 @@ class Session:
         claimed = self.dialect.graph_encoding(encoding, sniff(builders))
         self._graphs.check_room()
         definite = recognise(builders, claimed, self.limits.tensor_bytes)
-        self._notice(f"compiling {sum(map(len, builders))} bytes of {definite.value} from the guest")
+        self._notice(f"loading {sum(map(len, builders))} bytes of {definite.value} from the guest")
         options = self._serving.options_for(device)
         try:
             return self._graphs.insert(self._backend().load(builders, definite, options))

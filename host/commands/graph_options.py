@@ -8,16 +8,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from host.abi import ExecutionTarget
-from host.console import UsageError
+from host.cache import CacheUnusableError, user_cache
+from host.console import UsageError, say
 from host.models import graphs
 from host.models.files import FOLDER_MODELS, SUFFIXES, RegistrationError
-from host.models.options import DEVICES, PRECISIONS, ModelOptions, OptionsError, options_from
+from host.models.options import DEVICES, HINTS, LATENCY, PRECISIONS, OptionsError, options_from
 from host.nn import Serving
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
+    from host.cache import Cache
     from host.console import Parser
     from host.models.registry import Registry
 
@@ -55,6 +57,31 @@ def add_to(parser: Parser) -> None:
         "--precision", choices=PRECISIONS, default=PRECISIONS[0],
         help="what to calculate in, where a model does not say (default: f32, the same on every machine)",
     )  # fmt: skip
+    parser.add_argument(
+        "--threads", metavar="auto|N", default="auto",
+        help="threads of an inference, where a model does not say (default: auto, one or all of them, "
+        "whichever a short try at the first load finds quicker)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--hint", choices=HINTS, default=LATENCY,
+        help="what is to be quick, where a model does not say: each inference, or many at once "
+        f"(default: {LATENCY})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-cache", action="store_true",
+        help="compile the guest and the models anew, and keep nothing of them for later runs",
+    )  # fmt: skip
+
+
+def cache_from(options: argparse.Namespace) -> Cache | None:
+    """Return where compiled guests and models are kept, or None; the operator hears when they cannot be."""
+    if options.no_cache:
+        return None
+    try:
+        return user_cache()
+    except CacheUnusableError as error:
+        say("note", str(error))
+        return None
 
 
 def registry_from(options: argparse.Namespace, notice: Callable[[str], None]) -> Registry:
@@ -87,7 +114,11 @@ def serving_from(options: argparse.Namespace) -> Serving:
             if target in devices:
                 raise UsageError(f"`--device-map {text}`: `{target.name.lower()}` is mapped already")
             devices[target] = device
-    return Serving(ModelOptions(precision=options.precision), MappingProxyType({**DEVICES, **devices}))
+    asked = {"precision": options.precision, "threads": options.threads, "hint": options.hint}
+    try:
+        return Serving(options_from(asked), MappingProxyType({**DEVICES, **devices}))
+    except OptionsError as error:
+        raise UsageError(f"`--threads {options.threads}`: {error}") from error
 
 
 def _mapped(text: str, pair: str) -> tuple[ExecutionTarget, str]:

@@ -8,17 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from host import dialects, preopens
-from host.commands import graph_options, limit_options, watch_options
+from host.commands import graph_options, guest_options, limit_options, watch_options
 from host.console import EXIT_LIMIT, EXIT_TRAP, Parser, UsageError, deadline, say
+from host.early import Early
 from host.job import BadGuestError, GuestTrapError, Job, LimitError, Listener
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from host.errors import NnError
-    from host.job import Preopen
 
 EXIT_MASK: Final = 0xFF
 """What the system keeps of an exit code: a guest's `exit(-1)` is 255, as everywhere.
@@ -28,7 +27,7 @@ Where it would keep 0 of a guest's failure, the code is this number: `exit(256)`
 
 _USAGE: Final = (
     "python -m host run GUEST.wasm [--dir HOST[::GUEST][::ro]]... [--env K=V]... "
-    "[--graph NAME=MODEL[,option=value]...]... [--precision P] [--device-map TARGET=DEVICE] "
+    "[--graph NAME=MODEL[,option=value]...]... [--precision P] [--threads N] [--device-map TARGET=DEVICE] "
     "[--timeout SECONDS] [--max-memory SIZE] [--fuel N] [--abi EPOCH] [--named-graphs-only] "
     "[--trace[=FILE]] [--stats[=FILE]] [-v] [--] [args...]"
 )
@@ -87,13 +86,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(options: argparse.Namespace, job: Job, listener: Listener) -> int:
+    kept = graph_options.cache_from(options)
+    # Started before wasmtime is imported, beside which much of it runs.
+    backend = Early(job.registry, kept, listener.notice).backend if job.registry.models else None
     from host.api import Host  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
     from host.wasmtime_c import WasmtimeMismatchError  # noqa: PLC0415 - see above
 
     try:
         with _interruptible(), deadline(job.bounds.timeout, job.bounds.out_of_time) as at_last:
+            host = Host(cache=kept is not None)
             code = watch_options.watched(
-                options, job, at_last, lambda job, watch: Host().run_job(job, replace(listener, watch=watch))
+                options,
+                job,
+                at_last,
+                lambda job, watch: host.run_job(job, replace(listener, watch=watch), backend),
             )
         return code and (code & EXIT_MASK or EXIT_MASK)
     except BadGuestError as error:
@@ -113,22 +119,10 @@ def _parser() -> Parser:
     parser.add_argument(
         "words", metavar="GUEST.wasm [args]", nargs="*", help="a core module (.wasm, or .wat)"
     )
-    parser.add_argument(
-        "--dir", metavar=preopens.SHAPE, action="append", default=[],
-        help="a folder for the guest, under the name GUEST (HOST when left out); writable unless `ro`",
-    )  # fmt: skip
-    parser.add_argument("--env", metavar="K=V", action="append", default=[], help="a variable for the guest")
+    guest_options.add_to(parser)
     graph_options.add_to(parser)
     limit_options.add_to(parser)
     watch_options.add_to(parser)
-    parser.add_argument(
-        "--abi", choices=dialects.CHOICES, default=dialects.AUTO, metavar="EPOCH",
-        help=f"what the guest's numbers mean: {', '.join(dialects.CHOICES)} (default: auto, by the bytes)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--named-graphs-only", action="store_true",
-        help="refuse models the guest brings itself: a model's code runs in the host, outside the sandbox",
-    )  # fmt: skip
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say why wasi-nn calls fail, and what takes long"
     )
@@ -138,34 +132,18 @@ def _parser() -> Parser:
 def _job(words: list[str], options: argparse.Namespace, notice: Callable[[str], None]) -> Job:
     if not words[0]:
         raise UsageError(f"the guest's name is empty: {_USAGE}")
-    for word in [*words, *options.dir, *options.env]:
-        if not word.isprintable() and any("\ud800" <= character <= "\udfff" for character in word):
-            raise UsageError(f"argument `{word}` is not UTF-8, and a guest's arguments have to be")
+    guest_options.check_texts([*words, *options.dir, *options.env])
     return Job(
         guest=Path(words[0]),
         arguments=tuple(words[1:]),
-        environment=tuple(_pair("--env", text, "K=V") for text in options.env),
-        preopens=_preopens(options.dir),
+        environment=guest_options.environment_from(options.env),
+        preopens=guest_options.preopens_from(options.dir),
         registry=graph_options.registry_from(options, notice),
         abi=options.abi,
         limits=limit_options.limits_from(options),
         bounds=limit_options.bounds_from(options),
         serving=graph_options.serving_from(options),
     )
-
-
-def _pair(option: str, text: str, shape: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise UsageError(f"`{option} {text}` is not of the form {shape}")
-    return name, value
-
-
-def _preopens(texts: Sequence[str]) -> tuple[Preopen, ...]:
-    try:
-        return preopens.checked(map(preopens.preopen, texts))
-    except BadGuestError as error:
-        raise UsageError(f"`--dir`: {error}") from error
 
 
 @contextmanager

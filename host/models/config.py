@@ -5,7 +5,6 @@ Compiles nothing and knows no files; which options there are is `host.models.opt
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -28,6 +27,8 @@ def parse(config: bytes) -> dict[str, object]:
     Raises NnError(BAD_CONFIGURATION) for what is not JSON, not an object, or has a key twice, NaN or an
     infinity in it: hosts read those differently.
     """
+    import json  # noqa: PLC0415 - few guests have a configuration
+
     try:
         text = config.decode()
         found: object = (

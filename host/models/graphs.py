@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +162,8 @@ def from_manifest(file: Path, base: ModelOptions = DEFAULT) -> tuple[Entry, ...]
 
     A table has `path`, relative to the file, and any of OPTIONS.
     """
+    import tomllib  # noqa: PLC0415 - with all that it needs it takes as long as ten guests' imports of this
+
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

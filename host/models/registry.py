@@ -143,7 +143,7 @@ def _compile(
     backend: Callable[[], Backend],
     notice: Callable[[str], None],
 ) -> Graph:
-    notice(f"compiling `{name}` from {model.path} for {options.device}")
+    notice(f"loading `{name}` from {model.path} for {options.device}")
     before = perf_counter()
     try:
         graph = files.load(model.path, model.sha256, options, backend)
@@ -153,5 +153,5 @@ def _compile(
             condition = error.condition if options != model.options else Condition.NAMED_MODEL_OPTIONS
         reason = f"model `{name}` ({model.path}) does not load: {error.reason}"
         raise NnError(condition, reason) from error
-    notice(f"compiled `{name}` in {perf_counter() - before:.3f} s")
+    notice(f"loaded `{name}` in {perf_counter() - before:.3f} s, {graph.remark}")
     return graph

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """The version of the format, in the first line of every trace."""
 
-TRACE_BYTES: Final = 4 << 30
-"""What a file takes unless more is asked for: a guest can make calls for as long as it runs."""
-
 _NS_PER_US: Final = 1000
 _NAME_SHOWN: Final = 200
 
@@ -43,7 +40,7 @@ class TraceFullError(Exception):
 class TraceFile:
     """A trace on its way to a file, each line there before the next call is made."""
 
-    def __init__(self, path: Path, job: Job, most: int = TRACE_BYTES) -> None:
+    def __init__(self, path: Path, job: Job, most: int) -> None:
         """Make the file, for its owner's eyes only as it holds what the guest saw, and write its first line.
 
         Its lines for calls come to at most `most` bytes. The guest is in `job.code`. Raises OSError when the

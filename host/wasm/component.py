@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from host.wasm.module import HEADER_BYTES
-from host.wasm.reader import Reader, Section, WasmError, custom
+from host.wasm.header import HEADER_BYTES, WasmError
+from host.wasm.reader import Reader, Section, custom
 
 
 class _Id(IntEnum):

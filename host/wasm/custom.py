@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from host.wasm.reader import MOST_ITEMS, Reader, WasmError
+from host.wasm.header import WasmError
+from host.wasm.reader import MOST_ITEMS, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,18 +10,15 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from host.wasm.reader import Reader, Section, WasmError, custom
+from host.wasm.header import HEADER_BYTES, WasmError, signature
+from host.wasm.reader import Reader, Section, custom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 PAGE_BITS: Final = 16
 """A page of memory has 64 KiB, unless its memory says otherwise."""
 
-MAGIC: Final = b"\0asm"
-_CORE: Final = b"\x01\0\0\0"
-_COMPONENT: Final = b"\x0d\0\x01\0"
-HEADER_BYTES: Final = len(MAGIC) + len(_CORE)
 
 DATA: Final = "data"
 """What the section of data segments is called here."""
@@ -139,18 +136,6 @@ class _Found:
     sections: list[Section] = field(default_factory=list)
 
 
-def is_component(code: bytes) -> bool:
-    """Return whether the header is that of a component, not of a core module; WasmError if it is neither."""
-    magic, version = code[: len(MAGIC)], code[len(MAGIC) : HEADER_BYTES]
-    if not code:
-        raise WasmError("is empty")
-    if magic != MAGIC:
-        raise WasmError(f"is not WebAssembly: it starts with {magic.hex(' ')}, not {MAGIC.hex(' ')}")
-    if version not in {_CORE, _COMPONENT}:
-        raise WasmError(f"has version bytes {version.hex(' ') or 'cut off'}, not {_CORE.hex(' ')}")
-    return version == _COMPONENT
-
-
 def read_core(code: bytes) -> Core:
     """Return what the core module `code` says of itself; WasmError with the place when it is malformed."""
     found = _Found()
@@ -165,12 +150,6 @@ def read_core(code: bytes) -> Core:
         tuple(_memories(found)),
         tuple(found.sections),
     )
-
-
-def signature(params: Sequence[str], results: Sequence[str]) -> str:
-    """Return a function's type as one line, such as `(i32, i32) -> i32`; `()` for nothing."""
-    end = results[0] if len(results) == 1 else f"({', '.join(results)})"
-    return f"({', '.join(params)}) -> {end}"
 
 
 def _section(number: _Id, body: Reader, found: _Found) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from host.wasm.header import WasmError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,10 +23,6 @@ MOST_NAME: Final = 100_000
 _U32_BITS: Final = 32
 _LEB_BITS: Final = 7
 _LEB_MORE: Final = 1 << _LEB_BITS
-
-
-class WasmError(Exception):
-    """The bytes are not what a WebAssembly binary has there; the message names the place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,8 +216,8 @@ def test_verbose_tells_what_is_compiled_and_how_long_it_took(write: Writer, pair
     (path.parent / "model.xml").write_bytes(pair[0])
     done = host(path, "--graph", f"net={path.parent}", "-v")
     before, after = done.stderr.splitlines()
-    assert before.startswith("note: compiling `net` from ")
-    assert after.startswith("note: compiled `net` in ")
+    assert before.startswith("note: loading `net` from ")
+    assert after.startswith("note: loaded `net` in ")
 
 
 def test_graph_without_a_model_of_that_name(write: Writer) -> None:

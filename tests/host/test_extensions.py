@@ -45,10 +45,10 @@ class Compiled:
         self.options.append(options)
         return self.real.load(builders, format_, options)
 
-    def load_path(self, path: Path, options: ModelOptions) -> Graph:
+    def load_path(self, path: Path, files: tuple[Path, ...], options: ModelOptions) -> Graph:
         """Compile from a path."""
         self.options.append(options)
-        return self.real.load_path(path, options)
+        return self.real.load_path(path, files, options)
 
     def devices(self) -> tuple[Device, ...]:
         """Return what devices there are."""
@@ -308,10 +308,9 @@ def test_configuration_that_is_no_object_is_an_nn_error() -> None:
 
 
 def test_options_as_text_are_those_as_values() -> None:
-    text = {"device": "GPU.1", "precision": "bf16", "threads": "4", "layout": "nhwc"}
-    assert (
-        options_from(text) == options_from({**text, "threads": 4}) == ModelOptions("GPU.1", "bf16", 4, "nhwc")
-    )
+    text = {"device": "GPU.1", "precision": "bf16", "threads": "4", "hint": "throughput", "layout": "nhwc"}
+    expected = ModelOptions("GPU.1", "bf16", 4, "throughput", "nhwc")
+    assert options_from(text) == options_from({**text, "threads": 4}) == expected
 
 
 def test_threads_auto_undoes_a_number() -> None:

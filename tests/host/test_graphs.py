@@ -63,9 +63,10 @@ def test_text_without_options_has_the_defaults(tmp_path: Path) -> None:
 
 def test_text_has_every_option() -> None:
     """What the operator gives is fixed: a guest cannot have it otherwise."""
-    model = _one(f"net=m.xml,device=AUTO:GPU,CPU,precision=bf16,threads=2,layout=nhwc,sha256={HASH}")
-    assert model.options == ModelOptions("AUTO:GPU,CPU", "bf16", 2, "nhwc")
-    assert model.fixed == {"device", "precision", "threads", "layout"}
+    options = f"device=AUTO:GPU,CPU,precision=bf16,threads=2,hint=throughput,layout=nhwc,sha256={HASH}"
+    model = _one(f"net=m.xml,{options}")
+    assert model.options == ModelOptions("AUTO:GPU,CPU", "bf16", 2, "throughput", "nhwc")
+    assert model.fixed == {"device", "precision", "threads", "hint", "layout"}
     assert model.sha256 == HASH.lower()
 
 
@@ -85,7 +86,7 @@ def test_path_may_hold_commas_and_equal_signs(path: str) -> None:
         ("net=", "NAME=MODEL"),
         ("net=,threads=2", "NAME=MODEL"),
         ("net=nope.xml", "`nope.xml` does not exist"),
-        ("net=m.xml,devise=GPU", "no option `devise`, only device, precision, threads, layout, sha256"),
+        ("net=m.xml,devise=GPU", "no option `devise`, only device, precision, threads, hint, layout, sha256"),
         ("net=m.xml,devise=GPU,threads=2", "no option `devise`"),
         ("net=m.xml,threads=2,devise=GPU", "no option `devise`"),
         ("net=m.xml,device=CPU,fixed=yes", "no option `fixed`"),
@@ -252,12 +253,13 @@ def test_manifest_has_paths_of_its_own_and_every_option(tmp_path: Path) -> None:
         device = "AUTO:GPU,CPU"
         precision = "f16"
         threads = 3
+        hint = "throughput"
         layout = "nhwc"
         sha256 = "{HASH}"
     """)
     assert (a.name, a.model.path, a.model.options) == ("a", tmp_path / "sub" / "a.onnx", ModelOptions())
     assert (b.name, b.model.path) == ("b,device=c", tmp_path / "m.xml")
-    assert b.model.options == ModelOptions("AUTO:GPU,CPU", "f16", 3, "nhwc")
+    assert b.model.options == ModelOptions("AUTO:GPU,CPU", "f16", 3, "throughput", "nhwc")
     assert b.model.sha256 == HASH.lower()
 
 

@@ -295,5 +295,5 @@ def test_named_models_are_compiled_once_and_late(
     path.unlink()
     assert guest.load_by_name(b"dbl") == NnErrno.SUCCESS
     assert guest.u32() != first
-    assert len([notice for notice in notices if notice.startswith("compiling")]) == 1
+    assert len([notice for notice in notices if notice.startswith("loading")]) == 1
     assert guest.infer(guest.context_of(guest.u32()), f32(1, 2), (1, 2)) == f32(2, 4)

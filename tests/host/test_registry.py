@@ -47,10 +47,10 @@ class Watched:
         self.before("bytes")
         return self.real.load(builders, format_, options)
 
-    def load_path(self, path: Path, options: ModelOptions) -> Graph:
+    def load_path(self, path: Path, files: tuple[Path, ...], options: ModelOptions) -> Graph:
         """Compile from a path."""
         self.before(str(path))
-        return self.real.load_path(path, options)
+        return self.real.load_path(path, files, options)
 
     def devices(self) -> tuple[Device, ...]:
         """Return what devices there are."""
@@ -271,8 +271,8 @@ def test_notices_say_what_compiles_and_how_long_it_took(
     for _ in range(2):
         registry.graph("m", backend, notices.append)
     before, after = notices
-    assert before == f"compiling `m` from {path} for CPU"
-    assert after.startswith("compiled `m` in 0.")
+    assert before == f"loading `m` from {path} for CPU"
+    assert after.startswith("loaded `m` in 0.")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_run_counts_its_calls(net: Path, guest: Path) -> None:
 def test_a_run_that_nobody_watches_is_not_measured(
     net: Path, guest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host.runner.Recorder", None)  # calling it would fail
+    monkeypatch.setattr("host.tracing.observe.Recorder", None)  # calling it would fail
     result = api.run(guest, graphs={"net": net})
     assert (result.exit_code, result.stats, result.trace) == (0, None, None)
 

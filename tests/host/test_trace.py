@@ -279,7 +279,8 @@ def test_a_model_has_its_hash_and_how_it_ran(net: Path, guest: Path, tmp_path: P
     """The hash is one that `--graph` takes."""
     assert _run(f"--trace={tmp_path / 't'}", guest, "--graph", f"net={net},threads=1") == 0
     found = _lines(tmp_path / "t")[0]["graphs"]["net"]
-    assert found["options"] == {"device": "CPU", "precision": "f32", "threads": 1, "layout": None}
+    expected = {"device": "CPU", "precision": "f32", "threads": 1, "hint": "latency", "layout": None}
+    assert found["options"] == expected
     assert _run(f"--trace={tmp_path / 'u'}", guest, "--graph", f"net={net},sha256={found['sha256']}") == 0
     assert [call["errno"] for call in _lines(tmp_path / "u")[1:-1]] == [0] * 5
 
@@ -359,7 +360,7 @@ def test_a_trace_ends_where_it_has_what_it_may_have(
 
 def test_a_trace_in_memory_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is in the calls; a model does not count, as only its hash is kept."""
-    monkeypatch.setattr("host.api.TRACE_BYTES", 1 << 15)
+    monkeypatch.setattr("host.tracing.log.TRACE_BYTES", 1 << 15)
     script, memory = scripts.from_bytes((b"x" * 5000, b""))
     done = api.run(scripts.command([*script, ("compute", (1,))] * 30, memory), trace=True)
     assert done.trace
@@ -444,7 +445,7 @@ def test_contents_are_copied_for_a_trace_only(
 ) -> None:
     copied = []
     monkeypatch.setattr("host.tracing.observe.SetInput", lambda *given: copied.append(given))
-    monkeypatch.setattr("host.commands.watch_options.shown", lambda _: "")
+    monkeypatch.setattr("host.commands.watching.shown", lambda _: "")
     assert _run(*words, guest, "--graph", f"net={net}") == 0
     assert len(copied) == (words == ["--trace"])
 

@@ -13,7 +13,8 @@ from host import abi, cli
 from host.import_families import FAMILIES, WASI, WASMEDGE, WASMTIME
 from host.imports import RUNTIMES, Unmet, lacks, lines, unmet
 from host.inspection import guest as inspect_guest
-from host.wasm.module import Import, signature
+from host.wasm.header import signature
+from host.wasm.module import Import
 
 if TYPE_CHECKING:
     from pathlib import Path
