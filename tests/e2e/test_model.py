@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples import packages
+from examples import packages, recipe
 from examples.packages import PackageError
 from examples.photo import model
+from examples.recipe import ModelError
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = ROOT / "build" / "models" / "squeezenet"
@@ -30,7 +31,7 @@ def made() -> Path:
 
 
 def test_the_model_has_the_ports_the_guest_counts_on(made: Path) -> None:
-    model.verify(made / "model.xml")
+    recipe.verify(made / "model.xml", model.PORTS)
 
 
 def test_the_labels_are_a_thousand_lines_with_espresso_at_967(made: Path) -> None:
@@ -65,13 +66,13 @@ class _Malicious:
 
 def test_a_pickle_that_asks_for_code_is_refused() -> None:
     data = pickle.dumps({"conv1": _Malicious()})
-    with pytest.raises(model.ModelError, match=r"it asks for `posix\.system`"):
+    with pytest.raises(ModelError, match=r"it asks for `posix\.system`"):
         model.read_weights(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", pickle.dumps([1]), pickle.dumps({"conv1": 3})])
 def test_a_pickle_that_is_not_weights_is_refused(data: bytes) -> None:
-    with pytest.raises(model.ModelError):
+    with pytest.raises(ModelError):
         model.read_weights(data)
 
 
@@ -81,7 +82,7 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     # NumPy 2 writes its own new module name, which the real file does not have and the reader does not admit.
     data = pickle.dumps({"conv1": (kernel, np.zeros(64, np.float32))}, protocol=2)
     data = data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    with pytest.raises(model.ModelError):
+    with pytest.raises(ModelError):
         model.read_weights(data)
 
 
@@ -89,7 +90,7 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     "names", [{}, {"0": "cat"}, [], {str(n): "a\nb" for n in range(1000)}, {str(n): "" for n in range(1000)}]
 )
 def test_labels_that_are_not_a_thousand_lines_are_refused(names: object) -> None:
-    with pytest.raises(model.ModelError):
+    with pytest.raises(ModelError):
         model.read_labels(json.dumps(names).encode())
 
 

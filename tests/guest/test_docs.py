@@ -1,4 +1,4 @@
-"""What the C documents show works as it stands: programs compile, commands print what is shown below them."""
+"""What the C documents show works as it stands: programs compile and run."""
 
 from __future__ import annotations
 
@@ -15,39 +15,12 @@ if TYPE_CHECKING:
 
     from tests.guest.conftest import Compiler, Runtime
 
-PHOTO_README = ROOT / "examples/photo/README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(path: Path) -> list[tuple[str, str]]:
     """Return language and text of each fenced block."""
     return [(found[1], found[2]) for found in BLOCK.finditer(path.read_text(encoding="utf-8"))]
-
-
-def shown() -> list[tuple[str, str]]:
-    """Return each command of the photo example with the output printed below it."""
-    found = blocks(PHOTO_README)
-    assert [language for language, _ in found] == ["sh", "text"] * (len(found) // 2)
-    texts = [text for _, text in found]
-    return list(zip(texts[::2], texts[1::2], strict=True))
-
-
-@pytest.mark.parametrize("number", range(len(shown())))
-@pytest.mark.usefixtures("model", "photos")
-def test_a_command_of_the_photo_example_prints_what_is_shown(
-    photo: Path, wasmtime: Runtime, tmp_path: Path, number: int
-) -> None:
-    command, expected = shown()[number]
-    if ".venv/bin/wasmtime" in command:
-        assert wasmtime.command  # it is there, or this test has been skipped
-    made_here = command.replace("build/guest/photo.wasm", str(photo))
-    made_here = made_here.replace("$PWD/build/openvino", str(tmp_path)).replace(
-        "build/openvino", str(tmp_path)
-    )
-    done = subprocess.run(
-        ["bash", "-c", f"set -e\n{made_here}"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stdout + done.stderr == expected
 
 
 @pytest.mark.parametrize("dialect", ["c99", "c++17"])
@@ -63,17 +36,30 @@ def test_the_whole_guest_of_the_guide_compiles_and_runs(
     assert re.fullmatch(r"class \d+: 0\.\d{3}\n", done.stdout)
 
 
+def test_the_cpp_part_of_the_guide_compiles_in_place_of_the_c_guest(
+    wasi_sdk: Compiler, host: Runtime, model: Path, tmp_path: Path
+) -> None:
+    (program,) = (text for language, text in blocks(ROOT / "docs/guest-c.md") if language == "cpp")
+    source = tmp_path / "zeros.cpp"
+    source.write_text(program)
+    guest = wasi_sdk.build(source, tmp_path / "zeros.wasm", "-std=c++17", "-fno-exceptions", "-fno-rtti")
+    done = host.run(guest, graph=model)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"1000 scores, the first 0\.\d{3}\n", done.stdout)
+
+
 def test_the_usage_in_the_header_s_overview_compiles(wasi_sdk: Compiler, tmp_path: Path) -> None:
     overview = (ROOT / "guest/c/include/wasi_nn.h").read_text(encoding="utf-8").partition("*/")[0]
     usage = "\n".join(line[3:] for line in overview.splitlines() if line.startswith(" *     "))
     assert "wasi_nn_load_named" in usage
     source = tmp_path / "usage.c"
     source.write_text(f"""#include <wasi_nn.h>
+#include <wasi_nn_math.h>
 int main(void) {{
   wasi_nn_graph_t graph;
   wasi_nn_graph_execution_context_t context;
   wasi_nn_tensor_t input;
-  wasi_nn_buffer_size_t size;
+  size_t size;
   wasi_nn_score_t best[5];
   size_t best_count = 0;
 {usage}

@@ -98,3 +98,42 @@ def test_a_package_that_is_no_archive_is_an_error(tmp_path: Path) -> None:
     package = cached(tmp_path / "cache", b"neither zip nor tar")
     with pytest.raises(PackageError, match="cannot be read"):
         packages.read(package, "x", tmp_path / "cache")
+
+
+def test_without_npm_a_package_of_its_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    package = Package("toy", "1.0", "0" * 64, index="npm")
+    with pytest.raises(PackageError, match=r"could not download toy==1\.0: npm is not installed"):
+        packages.fetch(package, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def npm(folder: Path, script: str) -> None:
+    """Put a program called npm into `folder`."""
+    folder.mkdir()
+    (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "npm").chmod(0o755)
+
+
+def test_what_npm_says_is_passed_on_without_its_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm(
+        tmp_path / "bin",
+        'echo "npm warn x\nnpm error code ETARGET\nnpm error notarget No such version" >&2; exit 1',
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    package = Package("toy", "1.0", "0" * 64, index="npm")
+    with pytest.raises(PackageError, match=r"toy==1\.0: notarget No such version\nCheck the network"):
+        packages.fetch(package, tmp_path / "cache")
+
+
+def test_what_npm_brings_is_held_to_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm(
+        tmp_path / "bin",
+        'for word; do case $word in --pack-destination=*) echo bad > "${word#*=}/a.tgz";; esac; done',
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    with pytest.raises(PackageError, match=r"toy==1\.0 is not the pinned file"):
+        packages.fetch(Package("toy", "1.0", "0" * 64, index="npm"), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
