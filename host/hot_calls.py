@@ -6,7 +6,6 @@ alone makes the errors.
 
 from __future__ import annotations
 
-from struct import error as StructError  # noqa: N812 - an exception of its own
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from host import abi, legacy
@@ -77,7 +76,11 @@ class HotCalls:
     def _set_input(self, caller: CData, values: CData) -> None:
         """Copy the data of a tensor that differs from the last one in nothing else."""
         context, index, tensor = values[0].u32, values[1].u32, values[2].u32
-        if self._set_input_again(context, index, tensor):
+        try:
+            is_done = self._set_input_again(context, index, tensor)
+        except Exception:  # noqa: BLE001 - whatever it is, the full call tells it as an errno
+            is_done = False
+        if is_done:
             values[0].u32 = _SUCCESS
             return
         errno = self._in_full("set_input", caller, context, index, tensor)
@@ -104,7 +107,11 @@ class HotCalls:
         """Copy an output that fits."""
         context, index, buffer = values[0].u32, values[1].u32, values[2].u32
         room, written = values[3].u32, values[4].u32
-        if self._get_output_again(context, index, buffer, room, written):
+        try:
+            is_done = self._get_output_again(context, index, buffer, room, written)
+        except Exception:  # noqa: BLE001 - see above
+            is_done = False
+        if is_done:
             values[0].u32 = _SUCCESS
         else:
             values[0].u32 = self._in_full("get_output", caller, context, index, buffer, room, written)
@@ -113,14 +120,17 @@ class HotCalls:
         """Copy an output that fits; `count` is where its size in f32 goes, and that of the buffer is."""
         context, index, buffer, count = values[0].u32, values[1].u32, values[2].u32, values[3].u32
         memory = self._memory
-        if count + U32.size <= len(memory):
+        try:
             (room,) = _u32_at(memory, count)
-            if self._get_output_again(context, index, buffer, room * legacy.OUTPUT_UNIT, count):
-                (size,) = _u32_at(memory, count)
-                _write_u32(memory, count, -(-size // legacy.OUTPUT_UNIT))
-                values[0].u32 = _SUCCESS
-                return
-        values[0].u32 = self._in_full("get_output", caller, context, index, buffer, count)
+            is_done = self._get_output_again(context, index, buffer, room * legacy.OUTPUT_UNIT, count)
+        except Exception:  # noqa: BLE001 - see above
+            is_done = False
+        if is_done:
+            (size,) = _u32_at(memory, count)
+            _write_u32(memory, count, -(-size // legacy.OUTPUT_UNIT))
+            values[0].u32 = _SUCCESS
+        else:
+            values[0].u32 = self._in_full("get_output", caller, context, index, buffer, count)
 
     def _fail(self, name: str, error: NnError) -> int:
         self._session.dialect.enter(self._module)  # the call before may have been another module's
@@ -139,16 +149,13 @@ class HotCalls:
         if accepted is None:
             return False
         type_, rank, dimensions, size, data = accepted
-        memory = self._memory
-        try:
-            shape_at, given_rank, given_type, data_at, given_size = self._tensor(memory, tensor)
-            if given_type != type_ or given_rank != rank or given_size != size:
-                return False
-            if memory[shape_at : shape_at + len(dimensions)] != dimensions:
-                return False
-            data[:] = memory[data_at : data_at + len(data)]
-        except (StructError, ValueError):  # it leaves the memory, as far as that is known here
+        memory = self._memory  # what leaves it, as far as it is known here, raises
+        shape_at, given_rank, given_type, data_at, given_size = self._tensor(memory, tensor)
+        if given_type != type_ or given_rank != rank or given_size != size:
             return False
+        if memory[shape_at : shape_at + len(dimensions)] != dimensions:
+            return False
+        data[:] = memory[data_at : data_at + len(data)]
         return True
 
     def _accept(self, context: int, index: int, tensor: int) -> None:
@@ -162,10 +169,7 @@ class HotCalls:
         live = self._session.context(context)
         if live is None or not live.is_computed:
             return False
-        try:
-            data = live.request.output(index)
-        except Exception:  # noqa: BLE001 - looked for again in full, and explained there
-            return False
+        data = live.request.output(index)
         size, memory = len(data), self._memory
         if size > room or size > self._session.limits.tensor_bytes:
             return False
@@ -177,6 +181,6 @@ class HotCalls:
 
 
 def _legacy_tensor(memory: memoryview, at: int) -> tuple[int, int, int, int, int]:
-    """Return a tensor's fields as they are in the other module's, or raise struct.error."""
+    """Return a tensor's fields as they are in the other module's; raises when it leaves the memory."""
     dimensions, type_, data_at = _legacy_tensor_at(memory, at)
     return *_dimensions_at(memory, dimensions), type_, data_at, _NOT_TOLD

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from host import abi
-from host.abi import NnErrno, TensorType
+from host.abi import GraphEncoding, NnErrno, TensorType
 from host.backends.openvino_graph import OpenVinoRequest
 from host.dialects import Dialect
 from host.errors import Condition
@@ -227,3 +227,33 @@ def test_error_of_compute_is_in_the_dialect_of_its_own_module(backend: Callable[
     assert guest.set_input(context, f32(1, 2, 3), (3,)) == NnErrno.SUCCESS
     guest.session.dialect.enter(abi.EPOCHS["wamr-legacy"].module)  # as a call of that module does
     assert guest.call("compute", context) == abi.EPOCHS["2021-02"].values["nn_errno"]["invalid_argument"]
+
+
+@pytest.mark.parametrize("function", abi.FUNCTIONS, ids=lambda function: function.name)
+@pytest.mark.parametrize("broken", [Session, OpenVinoRequest], ids=lambda broken: broken.__name__)
+def test_exception_in_any_function_is_an_errno_and_no_success(
+    guest: Guest, context: int, monkeypatch: pytest.MonkeyPatch, function: abi.Function, broken: type
+) -> None:
+    """Right after the same call succeeded, where nothing but comparisons is in its way."""
+    arguments = {
+        "load": (TENSOR, 0, GraphEncoding.ONNX, 0, OUT),
+        "load_by_name": (DATA, 1, OUT),
+        "init_execution_context": (1, OUT),
+        "set_input": (context, 0, TENSOR),
+        "compute": (context,),
+        "get_output": (context, 0, DATA, ROOM, OUT),
+    }[function.name]
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("nobody foresaw it")
+
+    for name, member in vars(broken).items():
+        if callable(member) and not name.startswith("__"):
+            monkeypatch.setattr(broken, name, fail)
+    errno = guest.call(function.name, *arguments)
+    reached = broken is Session or function.name in {"set_input", "compute", "get_output"}
+    if function.name == "set_input" and broken is OpenVinoRequest:
+        assert errno == NnErrno.SUCCESS  # copied by comparison: the request is not asked
+    elif reached:
+        assert errno == NnErrno.RUNTIME_ERROR
+        assert guest.condition is Condition.UNFORESEEN
