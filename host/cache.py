@@ -224,8 +224,8 @@ def _seal(key: str, path: Path) -> None:
 
 def _is_sealed(key: str, content: memoryview) -> bool:
     end = len(content) - _TRAILER
-    if end < 0 or content[end : end + len(_MAGIC)] != _MAGIC:
+    if end < 0:
         return False
     sha = sha256(key.encode())
     sha.update(content[:end])
-    return content[end + len(_MAGIC) :] == sha.digest()
+    return bytes(content[end:]) == _MAGIC + sha.digest()
