@@ -5,6 +5,7 @@ Knows neither guests nor models. An entry that is damaged, or not this user's ow
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import stat
@@ -13,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cache as once
 from hashlib import file_digest, sha256
 from pathlib import Path
-from time import time
 from typing import TYPE_CHECKING, Final
 
 from host.quantities import size
@@ -30,9 +30,6 @@ _TRAILER: Final = len(_MAGIC) + sha256().digest_size
 
 _SUFFIX: Final = ".entry"
 _NEW: Final = "new-"
-_NEW_FOR: Final = 3600
-"""Seconds after which a file that is still not an entry belongs to a process that was killed."""
-
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 20
@@ -69,7 +66,8 @@ class Cache:
                     return None
                 content = memoryview(mmap.mmap(file, status.st_size, access=mmap.ACCESS_READ))
                 if _is_sealed(key, content):
-                    os.utime(file)
+                    with suppress(OSError):  # an entry may be there to be read only
+                        os.utime(file)
                     return content[:-_TRAILER]
             finally:
                 os.close(file)
@@ -82,15 +80,18 @@ class Cache:
         A disk that is full, and what alone is more than `most`, is no error: there is no entry then.
         """
         with suppress(OSError):
+            self._trim()  # before, too: a process that is killed while it writes does not get any further
             path = self.folder / f"{_NEW}{os.urandom(16).hex()}"
-            os.close(os.open(path, _CREATE, stat.S_IRUSR | stat.S_IWUSR))
+            lock = os.open(path, _CREATE, stat.S_IRUSR | stat.S_IWUSR)
             try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
                 write(path)
                 if path.stat().st_size <= self.most:
                     _seal(key, path)
                     path.replace(self._path(key))
             finally:
                 path.unlink(missing_ok=True)
+                os.close(lock)
             self._trim()
 
     def drop(self, key: str) -> None:
@@ -116,9 +117,11 @@ class Cache:
     def _files(self, *marks: str) -> Iterator[tuple[Path, os.stat_result]]:
         with os.scandir(self.folder) as found:
             for each in found:
-                if any(each.name.startswith(mark) or each.name.endswith(mark) for mark in marks):
+                if each.name.startswith(marks) or each.name.endswith(marks):
                     with suppress(FileNotFoundError):  # another process was quicker
-                        yield Path(each.path), each.stat(follow_symlinks=False)
+                        status = each.stat(follow_symlinks=False)
+                        if stat.S_ISREG(status.st_mode):
+                            yield Path(each.path), status
 
     def _trim(self) -> None:
         entries = sorted(self._files(_SUFFIX), key=lambda found: found[1].st_mtime, reverse=True)
@@ -127,8 +130,8 @@ class Cache:
             total += status.st_size
             if total > self.most:
                 path.unlink(missing_ok=True)
-        for path, status in self._files(_NEW):
-            if time() - status.st_mtime > _NEW_FOR:
+        for path, _ in self._files(_NEW):
+            if not _is_locked(path):
                 path.unlink(missing_ok=True)
 
 
@@ -158,6 +161,10 @@ class Contents:
                 hashes.append(file_digest(file, sha256).digest())
         return key(*hashes)
 
+    def size(self) -> int:
+        """Return how many bytes are in them; OSError."""
+        return sum(path.stat().st_size for path in self.files)
+
     def are_same(self) -> bool:
         """Return whether the files are as they were when `identity` began to read them."""
         try:
@@ -184,9 +191,10 @@ def user_cache() -> Cache:
         most = size(os.environ.get("WASINN_CACHE_SIZE") or str(MOST))
     except ValueError as error:
         raise CacheUnusableError(f"no cache: in `WASINN_CACHE_SIZE` {error}") from error
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    folder = (Path(base) if os.path.isabs(base) else Path("~/.cache").expanduser()) / "wasinn"  # noqa: PTH117 - as XDG
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = (base if base.is_absolute() else Path("~/.cache")) / "wasinn"
     try:
+        folder = folder.expanduser()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir(mode=stat.S_IRWXU)
@@ -211,6 +219,21 @@ def processor() -> str:
         text = file.read(_PROCESSOR_CHARACTERS)
     first = text.partition("\n\n")[0].splitlines()
     return "\n".join([os.uname().machine, *(line for line in first if line.startswith(_PROCESSOR))])
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether a process is at a file: the lock of one that was killed is gone."""
+    try:
+        file = os.open(path, _OPEN)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def _seal(key: str, path: Path) -> None:

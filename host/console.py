@@ -112,7 +112,7 @@ def status_end() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process although threads are inside guests: nothing of theirs is taken down."""
+    """End the process at once: threads may be inside guests, and nothing is taken down."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()

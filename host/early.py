@@ -28,6 +28,7 @@ class Early:
         self._kept = kept
         self._notice = notice
         self._backend: Backend | None = None
+        self._loading = Thread(target=self._load, name="early load")
         self._starting = Thread(target=self._start, name="early start")
         self._starting.start()
 
@@ -35,6 +36,12 @@ class Early:
         """Return the backend, and wait for it if need be; raises what there was to raise."""
         self._starting.join()
         return self._backend or self._new()
+
+    def join(self) -> None:
+        """Wait for all of the work."""
+        self._starting.join()
+        if self._loading.ident is not None:
+            self._loading.join()
 
     def _new(self) -> Backend:
         from host.backends.openvino import OpenVino  # noqa: PLC0415 - the work of the thread
@@ -44,7 +51,7 @@ class Early:
     def _start(self) -> None:
         with suppress(Exception):  # raised in `backend`, to who needs it
             self._backend = self._new()
-            Thread(target=self._load, name="early load").start()
+            self._loading.start()
 
     def _load(self) -> None:
         if len(self._registry.models) == 1:

@@ -149,9 +149,11 @@ class HotCalls:
         if accepted is None:
             return False
         type_, rank, dimensions, size, data = accepted
-        memory = self._memory  # what leaves it, as far as it is known here, raises
+        memory = self._memory
         shape_at, given_rank, given_type, data_at, given_size = self._tensor(memory, tensor)
         if given_type != type_ or given_rank != rank or given_size != size:
+            return False
+        if shape_at + len(dimensions) > len(memory) or data_at + len(data) > len(memory):
             return False
         if memory[shape_at : shape_at + len(dimensions)] != dimensions:
             return False

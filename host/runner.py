@@ -84,9 +84,9 @@ class Linked:
 def linked(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Listener) -> Iterator[Linked]:
     """Link a guest for the length of the block; the parameters, and BadGuestError, are those of `run`."""
     linker, store = Linker(guest.workshop.engine), Store(guest.workshop.engine)
+    functions = HostFunctions(linker)
     try:
         store.set_limits(_memory_most(job.bounds), TABLE_ELEMENTS, instances=1, tables=TABLES, memories=1)
-        functions = HostFunctions(linker)
         linker.define_wasi()
         _define_exit(linker, functions)
         session = _define_session(functions, job, backend, listener)
@@ -98,6 +98,7 @@ def linked(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: 
     finally:  # not left to the garbage collector: its files and its memory go with it
         store.close()
         linker.close()
+        functions.close()
 
 
 def _prepare(linker: Linker, store: Store, job: Job, module: Module) -> InstancePre:
@@ -150,8 +151,9 @@ def failure(
 
     That is what a host function raised (ExitError, when the guest asked for its end), or an error of `run`.
     """
-    if ready.functions.raised is not None:
-        return ready.functions.raised
+    raised = ready.functions.cause(problem)
+    if raised is not None:
+        return raised
     note = _memory_note(instance, ready.store, job.bounds)
     return _ended(problem, job, note, has_begun=instance is not None)
 

@@ -7,6 +7,7 @@ threads, where one thread's exit can end another's guest.
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -111,8 +112,12 @@ class HostFunctions:
         self._alive: list[CData] = []
         self._memory: CData = None
         self._has_no_memory = False
-        self.raised: BaseException | None = None
-        """What a function raised: that made the guest trap, and is for the caller of the guest to raise."""
+        self._raised_last: BaseException | None = None
+        # What cffi returns when not even `_raised` comes to its end, as with two signals; by itself it would
+        # be 0, success. Wasmtime shows names of the guest's with the text, which must not look like it.
+        self._last_text = f"a host function was interrupted twice, {os.urandom(8).hex()}"
+        text = self._last_text.encode()
+        self._last_trap: CData = self._lib.wasmtime_trap_new(text, len(text))
 
     def define(
         self,
@@ -130,7 +135,7 @@ class HostFunctions:
             params: core types of the parameters.
             results: core types of the results.
             function: gets the caller, and the values as wasm has them: `values[i].u32` is argument `i`, and
-                the result goes into `values[0]`. What it raises ends the guest and is kept in `raised`.
+                the result goes into `values[0]`. What it raises ends the guest: `cause` tells.
 
         Raises:
             WasmtimeError: the import is defined already.
@@ -141,7 +146,7 @@ class HostFunctions:
             return ffi.NULL
 
         # Not a `try` in `call`: a signal can raise before its first line, and cffi would then return success.
-        callback = ffi.callback("function_t", call, onerror=self._raised)
+        callback = ffi.callback("function_t", call, error=self._last_trap, onerror=self._raised)
         kind = FuncType([_TYPES[param]() for param in params], [_TYPES[result]() for result in results])
         names = [word for text in (module.encode(), name.encode()) for word in (text, len(text))]
         error = self._lib.wasmtime_linker_define_func_unchecked(
@@ -154,8 +159,21 @@ class HostFunctions:
 
     def _raised(self, _kind: object, error: BaseException, _traceback: object) -> CData:
         """Keep what a function raised and return the trap that ends the guest."""
-        self.raised = error
+        self._raised_last = error
         return self._lib.wasmtime_trap_new(_TRAP, len(_TRAP))
+
+    def cause(self, problem: Trap | WasmtimeError) -> BaseException | None:
+        """Return what a function raised, if that is why the guest ended; to be asked of each such end."""
+        if self._last_text in str(problem):
+            self._last_trap = None  # it was Wasmtime's to delete
+            return self._raised_last or KeyboardInterrupt()
+        return self._raised_last
+
+    def close(self) -> None:
+        """Free what is left, after the guest's end."""
+        if self._last_trap is not None:
+            self._lib.wasm_trap_delete(self._last_trap)
+            self._last_trap = None
 
     def memory(self, caller: CData) -> tuple[CData, int] | None:
         """Return the address (a `uint8_t *`) and the size in bytes of the guest's memory, as they are now.

@@ -26,6 +26,7 @@ wasmtime_error_t *wasmtime_linker_define_func_unchecked(
   const void *type, function_t function, void *environment, void *finalizer);
 void wasmtime_error_delete(wasmtime_error_t *);
 wasm_trap_t *wasmtime_trap_new(const char *message, size_t length);
+void wasm_trap_delete(wasm_trap_t *);
 bool wasmtime_caller_export_get(
   wasmtime_caller_t *, const char *name, size_t length, wasmtime_extern_t *found);
 wasmtime_context_t *wasmtime_caller_context(wasmtime_caller_t *);

@@ -55,16 +55,15 @@ class OpenVino:
 
     def load(self, builders: tuple[bytes, ...], format_: Format, options: ModelOptions) -> OpenVinoGraph:
         """Compile a model from bytes: never by a path of its own, and with no file beside it."""
-        return self._loaded(
-            Source(lambda: self._read(builders, format_), lambda: key(format_.value, *builders)), options
-        )
+        size = sum(map(len, builders))
+        source = Source(lambda: self._read(builders, format_), lambda: key(format_.value, *builders), size)
+        return self._loaded(source, options)
 
     def load_path(self, path: Path, files: tuple[Path, ...], options: ModelOptions) -> OpenVinoGraph:
         """Compile the model at `path`, which consists of `files`."""
         contents = Contents(files)
-        return self._loaded(
-            Source(lambda: self._read_path(path), contents.identity, contents.are_same), options
-        )
+        source = Source(lambda: self._read_path(path), contents.identity, contents.size(), contents.are_same)
+        return self._loaded(source, options)
 
     def _loaded(self, source: Source, options: ModelOptions) -> OpenVinoGraph:
         device = self._devices.resolve(options.device)

@@ -54,11 +54,13 @@ _CHOICES: Final = frozenset({_ONE, _ALL})
 class Source:
     """A model to be had: `read` gives an `ov_model_t *`, `identity` all that it is made of, as a key.
 
-    `is_same` says, after reading, whether it is still what `identity` has seen.
+    `size` is that of all this in bytes. `is_same` says, after reading, whether it is still what `identity`
+    has seen.
     """
 
     read: Callable[[], CData]
     identity: Callable[[], str]
+    size: int
     is_same: Callable[[], bool] = lambda: True
 
 
@@ -92,7 +94,8 @@ class Compiler:
     def graph(self, source: Source, device: str, options: ModelOptions) -> OpenVinoGraph:
         """Return the model compiled; OpenVinoError when it cannot be, NnError when a layout does not fit."""
         is_plain = device.partition(":")[0] not in OVER_DEVICES
-        identity = source.identity() if self.kept is not None and is_plain else None
+        is_kept = self.kept is not None and is_plain and source.size <= self.kept.most
+        identity = source.identity() if is_kept else None
         making = _Making(self, source, device, identity)
         is_open = options.threads is None and options.hint == LATENCY and device == CPU and _processors() > 1
         return making.fastest(options) if is_open else making.one(options)

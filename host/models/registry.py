@@ -1,4 +1,4 @@
-"""The models an operator lets guests load by name: found at the start, compiled once, when first asked for.
+"""The models an operator lets guests load by name: found at the start, compiled once, when asked for.
 
 A guest's name is only ever looked up here; it is never taken for a path. What the operator writes to register
 models is read by `host.models.graphs`, their files by `host.models.files`.
@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 from weakref import ref
 
+from host.backends.remote_address import Remote
 from host.errors import Condition, NnError
 from host.models import files
 from host.models.options import DEFAULT, ModelOptions
@@ -36,14 +37,14 @@ _OF_OPTIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class NamedModel:
-    """A model file at an absolute path, and how to run it.
+    """A model file at an absolute path, or a model on a server, and how to run it.
 
     `fixed` has the options, by the names of their fields, that the operator gave for this model: a guest that
     configures it cannot have them otherwise. `sha256`, when not None, is what the model has to have: in hex,
     of the file, followed by those of its weights.
     """
 
-    path: Path
+    path: Path | Remote
     options: ModelOptions = DEFAULT
     fixed: frozenset[str] = frozenset()
     sha256: str | None = None
@@ -136,6 +137,14 @@ class Registry:
             del self._slots[key]
 
 
+def _load(model: NamedModel, options: ModelOptions, backend: Callable[[], Backend]) -> Graph:
+    if isinstance(model.path, Remote):
+        from host.backends.remote import connect  # noqa: PLC0415 - only for who has such a model
+
+        return connect(model.path)
+    return files.load(model.path, model.sha256, options, backend)
+
+
 def _compile(
     name: str,
     model: NamedModel,
@@ -143,10 +152,11 @@ def _compile(
     backend: Callable[[], Backend],
     notice: Callable[[str], None],
 ) -> Graph:
-    notice(f"loading `{name}` from {model.path} for {options.device}")
+    on = "" if isinstance(model.path, Remote) else f" for {options.device}"
+    notice(f"loading `{name}` from {model.path}{on}")
     before = perf_counter()
     try:
-        graph = files.load(model.path, model.sha256, options, backend)
+        graph = _load(model, options, backend)
     except NnError as error:
         condition = Condition.NAMED_MODEL_FAILED
         if error.condition in _OF_OPTIONS:

@@ -119,6 +119,22 @@ def test_tensor_at_the_very_end_of_memory_is_read(guest: Guest, context: int, in
     assert in_full == []
 
 
+def test_pointer_to_no_dimensions_has_to_be_in_memory_again(guest: Guest) -> None:
+    """Nothing is read there; but an answer is not to depend on what was called before."""
+    context = guest.context(models.double([]))
+    assert guest.infer(context, f32(2), ()) == f32(4)
+    for fields in ((0xFFFFFFF0, 0, TensorType.F32, DATA, 4), (END + 1, 0, TensorType.F32, DATA, 4)):
+        describe(guest, *fields)
+        assert guest.call("set_input", context, 0, TENSOR) == NnErrno.INVALID_ARGUMENT
+
+
+def test_pointer_to_no_data_has_to_be_in_memory_again(guest: Guest) -> None:
+    context = guest.context(models.double([0]))
+    assert guest.set_input(context, b"", (0,)) == NnErrno.SUCCESS
+    describe(guest, DIMENSIONS, 1, TensorType.F32, END + 1, 0)
+    assert guest.call("set_input", context, 0, TENSOR) == NnErrno.INVALID_ARGUMENT
+
+
 def test_memory_that_grew_is_seen(guest: Guest, context: int, in_full: list[str]) -> None:
     describe(guest, DIMENSIONS, 2, TensorType.F32, END, 8)
     assert guest.call("set_input", context, 0, TENSOR) == NnErrno.INVALID_ARGUMENT

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wasmtime import Engine, Func, Linker, Module, Store, WasmtimeError, wat2wasm
+from wasmtime import Engine, Func, Linker, Module, Store, Trap, WasmtimeError, wat2wasm
 
 from host import ffi_modules
 from host.wasmtime_c import HostFunctions
@@ -31,9 +31,13 @@ def run(function: Callable[[Any, Any], None]) -> tuple[int | None, BaseException
     start = linker.instantiate(store, Module(engine, bytes(wat2wasm(_LOOP)))).exports(store)["run"]
     assert isinstance(start, Func)
     try:
-        return start(store), functions.raised
-    except WasmtimeError:
-        return None, functions.raised
+        return start(store), None
+    except (Trap, WasmtimeError) as problem:
+        return None, functions.cause(problem)
+    finally:
+        store.close()
+        linker.close()
+        functions.close()
 
 
 def test_function_gets_arguments_and_gives_results() -> None:
@@ -82,6 +86,33 @@ def test_signal_between_two_calls_is_not_lost(capfd: pytest.CaptureFixture[str])
     assert isinstance(raised, KeyboardInterrupt)
     assert len(calls) == 3
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_signal_while_a_signal_is_being_kept_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Then cffi returns what it was given for that."""
+    keep = HostFunctions._raised  # noqa: SLF001 - what is to be interrupted
+
+    def interrupted(self: HostFunctions, *given: Any) -> Any:  # noqa: ANN401 - cffi's
+        if when == "after":
+            keep(self, *given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HostFunctions, "_raised", interrupted)
+    calls = []
+
+    def function(_caller: Any, _values: Any) -> None:  # noqa: ANN401 - cffi's
+        calls.append(1)
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        result, raised = run(function)
+        assert result is None
+        assert isinstance(raised, KeyboardInterrupt)
+    assert len(calls) == 3
 
 
 def test_import_cannot_be_defined_twice() -> None:
