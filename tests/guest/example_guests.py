@@ -68,6 +68,12 @@ def c_guest(compiler: Compiler, name: str, out: Path, *flags: str) -> Path:
     )
 
 
+def cpp_guest(compiler: Compiler, name: str, out: Path) -> Path:
+    """Compile an example in C++, as `make guests` does."""
+    flags = ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-s")
+    return compiler.build(ROOT / f"examples/{name}/{name}.cpp", out, *flags)
+
+
 def model(need: Need, name: str, *files: str) -> Path:
     """Return the folder with a model, as `make model` leaves it."""
     folder = ROOT / "build/models" / name

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tests.guest.conftest import Compiler, Need, Runtime
 
-EXAMPLES = ("photo", "filetype", "language", "speech")
-MODELS = ("squeezenet", "magika", "lande", "silero")
+EXAMPLES = ("photo", "filetype", "language", "speech", "digits", "faces")
+MODELS = ("squeezenet", "magika", "lande", "silero", "digits", "blazeface")
 PAGE = ROOT / "docs/examples.md"
 ROW = re.compile(r"^\| (?:\[[\w ]+\]\([^)]+\)|[\w ]+) \| .* \| ([\d,]+) \|$", re.MULTILINE)
 
@@ -52,10 +52,12 @@ def guests(wasi_sdk: Compiler, need: Need, tmp_path_factory: pytest.TempPathFact
     need(ROOT / "build/stb", "run `make toolchain`")
     folder = tmp_path_factory.mktemp("guests")
     in_c = {
-        name: example_guests.c_guest(wasi_sdk, name, folder / f"{name}.wasm") for name in ("photo", "speech")
+        name: example_guests.c_guest(wasi_sdk, name, folder / f"{name}.wasm")
+        for name in ("photo", "speech", "faces")
     }
+    in_cpp = {"digits": example_guests.cpp_guest(wasi_sdk, "digits", folder / "digits.wasm")}
     in_rust = {"photo-rust": "photo", "filetype": "filetype", "language": "language"}
-    return in_c | {name: example_guests.rust_guest(example) for name, example in in_rust.items()}
+    return in_c | in_cpp | {name: example_guests.rust_guest(example) for name, example in in_rust.items()}
 
 
 @pytest.mark.usefixtures("all_models")
@@ -66,8 +68,7 @@ def test_a_command_of_a_readme_prints_what_is_shown(
     command, expected = shown()[number]
     assert wasmtime.command  # it is there, or this test has been skipped
     for name, guest in guests.items():
-        command = command.replace(f"run build/guest/{name}.wasm", f"run {guest}")
-        command = command.replace(f" build/guest/{name}.wasm /model", f" {guest} /model")
+        command = command.replace(f" build/guest/{name}.wasm ", f" {guest} ")
     command = command.replace("$PWD/build/openvino", str(tmp_path)).replace("build/openvino", str(tmp_path))
     done = subprocess.run(
         ["bash", "-c", f"set -e\n{command}"], cwd=ROOT, capture_output=True, text=True, check=False
