@@ -6,6 +6,7 @@ Decides nothing and tells nothing: what fails here is tried again, and told, whe
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,12 @@ class Early:
     """A thread's work, begun when this is made."""
 
     def __init__(self, registry: Registry, kept: Cache | None, notice: Callable[[str], None]) -> None:
-        """Begin with a backend that has `kept`, and go on to the model of `registry` if it has only one."""
+        """Begin with a backend that has `kept`, and go on to the model of `registry` if it has only one.
+
+        Models on a server are let be: nobody is asked before the guest does.
+        """
         self._registry = registry
+        self._is_local = any(isinstance(model.path, Path) for model in registry.models.values())
         self._kept = kept
         self._notice = notice
         self._backend: Backend | None = None
@@ -49,6 +54,8 @@ class Early:
         return OpenVino(self._kept)
 
     def _start(self) -> None:
+        if not self._is_local:
+            return
         with suppress(Exception):  # raised in `backend`, to who needs it
             self._backend = self._new()
             self._loading.start()

@@ -53,6 +53,11 @@ class Condition(Enum):
     INPUT_NOT_SET = (NnErrno.RUNTIME_ERROR, "`compute` before every input was set")
     NOT_COMPUTED = (NnErrno.RUNTIME_ERROR, "`get_output` before a successful `compute`")
     COMPUTE_FAILED = (NnErrno.RUNTIME_ERROR, "the backend could not run the inference")
+    REMOTE_FAILED = (
+        NnErrno.RUNTIME_ERROR,
+        "the server of a remote model gives no answer, or one that cannot be",
+    )
+    REMOTE_BUSY = (NnErrno.BUSY, "the server of a remote model says that it has too much to do")
     BUFFER_TOO_SMALL = (NnErrno.TOO_LARGE, "the output is larger than the buffer; its size was written")
     NO_MEMORY = (NnErrno.MISSING_MEMORY, "the guest does not export its memory")
     OUTSIDE_MEMORY = (NnErrno.INVALID_ARGUMENT, "a pointer or length leaves the guest's memory")
@@ -68,7 +73,12 @@ class Condition(Enum):
     @property
     def concerns_operator(self) -> bool:
         """Whether the operator must hear of it unasked: it is not the guest's doing."""
-        return self in {Condition.NAMED_MODEL_FAILED, Condition.NAMED_MODEL_OPTIONS, Condition.UNFORESEEN}
+        return self in {
+            Condition.NAMED_MODEL_FAILED,
+            Condition.NAMED_MODEL_OPTIONS,
+            Condition.REMOTE_FAILED,
+            Condition.UNFORESEEN,
+        }
 
 
 class NnError(Exception):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from host.abi import ExecutionTarget
+from host.backends.remote_address import FORM, OPTIONS
 from host.cache import CacheUnusableError, user_cache
 from host.console import UsageError, say
 from host.models import graphs
@@ -35,7 +36,7 @@ def add_to(parser: Parser) -> None:
         "--graph", metavar="NAME=MODEL[,option=value]...", action="append", default=[],
         help="a model the guest may load by name: a file "
         f"({', '.join(SUFFIXES)}) or a folder with one of {', '.join(FOLDER_MODELS)} in it; options are "
-        f"{', '.join(graphs.OPTIONS)}",
+        f"{', '.join(graphs.OPTIONS)}; or one on a server, {FORM}, with {', '.join(OPTIONS)}",
     )  # fmt: skip
     parser.add_argument(
         "--graph-dir", metavar="DIR", action="append", default=[],

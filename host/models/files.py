@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from host.backends.remote_address import Remote
 from host.errors import Condition, NnError
 from host.formats import Format, sniff
 
@@ -117,15 +118,25 @@ def checked_format(path: Path, model: bytes) -> Format:
     raise NnError(Condition.NOT_A_MODEL, f"it looks like {found}: {advice}")
 
 
-def files_of(path: Path) -> tuple[Path, ...]:
-    """Return the files that the model at `path` consists of, itself first.
+def files_of(path: Path | Remote) -> tuple[Path, ...]:
+    """Return the files that the model at `path` consists of, itself first; of one on a server there are none.
 
     Raises NnError when it has data or weights outside of its own folder, and OSError.
     """
+    if isinstance(path, Remote):
+        return ()
     if _format(path) is Format.ONNX:
         return path, *_data_files(path, _locations(path.read_bytes()))
     weights = _weights(path)
     return (path, weights) if weights is not None and weights.is_file() else (path,)
+
+
+def fingerprint(path: Path | Remote) -> str:
+    """Return the SHA-256 of a model's files, or of where it is when that is a server.
+
+    What runs there is the server's affair, and may change. Raises as `files_of`.
+    """
+    return sha256_of(*files_of(path), after=(str(path).encode(),) if isinstance(path, Remote) else ())
 
 
 def sha256_of(*files: Path, after: tuple[bytes, ...] = ()) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from host.abi import GraphEncoding
+from host.backends import remote_address
+from host.backends.remote_address import AddressError, is_remote, remote
 from host.models.files import FORMATS, SUFFIXES, RegistrationError, find_model, models_in
 from host.models.options import DEFAULT, KEYS, ModelOptions, OptionsError, options_from, shown
 from host.models.registry import NamedModel, Registry
@@ -24,9 +26,10 @@ _SHA256: Final = "sha256"
 _PATH: Final = "path"
 
 OPTIONS: Final = (*KEYS, _SHA256)
-"""What can be said of one named model besides its path."""
+"""What can be said of one named model besides its path; of one on a server it is `remote_address.OPTIONS`."""
 
 _OPTION: Final = re.compile(rf",({'|'.join(OPTIONS)})=")
+_REMOTE_OPTION: Final = re.compile(rf",({'|'.join((*remote_address.OPTIONS, *OPTIONS))})=")
 _LIKE_AN_OPTION: Final = re.compile(r",(\w+)=")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -81,27 +84,61 @@ def entry(
     return Entry(name, model, origin)
 
 
+def remote_entry(
+    origin: str, name: str, address: str, given: Mapping[str, object], folder: Path = Path()
+) -> Entry:
+    """Return the entry of the model at `address`, on a server.
+
+    Args:
+        origin: Where the operator said so, without the address, which may have a password in it by mistake.
+        name: What guests call the model.
+        address: For which `is_remote`.
+        given: `remote_address.OPTIONS` and their values.
+        folder: What paths in them are relative to.
+
+    Raises:
+        RegistrationError: The name, the address or an option cannot be.
+    """
+    try:
+        _check_text("name", name)
+        model = NamedModel(remote(address, given, folder), fixed=frozenset(KEYS))
+    except (RegistrationError, AddressError) as error:
+        raise RegistrationError(f"{origin}: {error}") from error
+    return Entry(name, model, origin)
+
+
 def from_text(text: str, base: ModelOptions = DEFAULT) -> Entry:
     """Return the entry of `NAME=MODEL[,option=value]...`, what `--graph` takes.
 
     The path goes up to the first `,option=` of an option that there is, and each value up to the next: so
     both may hold commas, and a path `=`.
     """
-    origin = f"`--graph {text}`"
     name, separator, rest = text.partition("=")
+    if is_remote(rest):
+        return _from_remote_text(name, rest)
+    origin = f"`--graph {text}`"
     path, *more = _OPTION.split(rest)
     if not separator or not name or not path:
         raise RegistrationError(f"{origin} is not of the form NAME=MODEL[,option=value]...")
     keys, values = more[::2], more[1::2]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise RegistrationError(f"{origin}: `{key}` is given {keys.count(key)} times")
+    _check_once(origin, keys)
     with _reading(Path(path), origin):
         is_there = Path(path).exists()
     for part in values if is_there else [path, *values]:
         for unknown in _LIKE_AN_OPTION.findall(part):
             raise RegistrationError(f"{origin}: {_no_option(unknown, OPTIONS)}, and there is no such file")
     return entry(origin, name, Path(path), dict(zip(keys, values, strict=True)), base)
+
+
+def _from_remote_text(name: str, text: str) -> Entry:
+    origin = f"`--graph {name}={text.partition(':')[0]}://...`"
+    address, *more = _REMOTE_OPTION.split(text)
+    keys, values = more[::2], more[1::2]
+    _check_once(origin, keys)
+    for part in (address, *values):  # never shown: a secret may be in it by mistake
+        for unknown in _LIKE_AN_OPTION.findall(part):
+            raise RegistrationError(f"{origin}: {_no_option(unknown, remote_address.OPTIONS)}")
+    return remote_entry(origin, name, address, dict(zip(keys, values, strict=True)))
 
 
 def from_folder(
@@ -183,15 +220,18 @@ def from_manifest(file: Path, base: ModelOptions = DEFAULT) -> tuple[Entry, ...]
 def _from_table(origin: str, name: str, table: object, base: ModelOptions, folder: Path) -> Entry:
     if not isinstance(table, dict):
         raise RegistrationError(f"{origin}: it must be a table with a `{_PATH}`, not {shown(table)}")
+    path = table.get(_PATH)
     try:
-        _check_known(table, (_PATH, *OPTIONS))
+        if not (isinstance(path, str) and is_remote(path)):
+            _check_known(table, (_PATH, *OPTIONS))
     except RegistrationError as error:
         raise RegistrationError(f"{origin}: {error}") from error
-    path = table.get(_PATH)
     if not isinstance(path, str) or not path:
         problem = "is missing" if path is None else f"must be text that is not empty, not {shown(path)}"
         raise RegistrationError(f"{origin}: `{_PATH}` {problem}")
     given = {key: value for key, value in table.items() if key != _PATH}
+    if is_remote(path):
+        return remote_entry(origin, name, path, given, folder)
     return entry(origin, name, folder / path, given, base)
 
 
@@ -203,6 +243,12 @@ def _reading(path: Path, origin: str = "") -> Iterator[None]:
     except OSError as error:
         at = f"{origin}: " if origin else ""
         raise RegistrationError(f"{at}model `{path}` cannot be read: {error.strerror}") from error
+
+
+def _check_once(origin: str, keys: list[str]) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise RegistrationError(f"{origin}: `{key}` is given {keys.count(key)} times")
 
 
 def _check_known(given: Iterable[str], known: tuple[str, ...]) -> None:

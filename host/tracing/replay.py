@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
 from host.abi import NnErrno
+from host.backends.remote_address import Remote
 from host.errors import Condition, NnError
 from host.models.files import files_of, sha256_of
 from host.nn import TensorView
@@ -256,8 +257,8 @@ def _answer(call: Recorded) -> str:
     return _SUCCESS if call.error is None else f"{call.error.name.lower()}: {call.reason}"
 
 
-def _files_of(path: Path) -> tuple[Path, ...]:
+def _files_of(path: Path | Remote) -> tuple[Path, ...]:
     try:
         return files_of(path)
     except (NnError, OSError):  # its other files may not be read; the calls that need them tell why
-        return (path,)
+        return () if isinstance(path, Remote) else (path,)

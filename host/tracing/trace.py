@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
 from host.errors import NnError
-from host.models.files import files_of, sha256_of
+from host.models.files import fingerprint
 from host.tracing.observe import GetOutput, Load, LoadByName, OnHandle, SetInput
 from host.versions import version_of
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from host.backends.remote_address import Remote
     from host.job import Job
     from host.tracing.observe import Call, Operation
 
@@ -132,10 +133,10 @@ def _header(job: Job) -> dict[str, object]:
     }
 
 
-def model_sha256(path: Path) -> str | None:
-    """Return the hash of a registered model's files, one after another; None when they cannot be read."""
+def model_sha256(path: Path | Remote) -> str | None:
+    """Return the hash of a registered model's files, or its address; None when they cannot be read."""
     try:
-        return sha256_of(*files_of(path))
+        return fingerprint(path)
     except (NnError, OSError):  # whoever loads the model is told why
         return None
 

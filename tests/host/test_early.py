@@ -11,6 +11,7 @@ import pytest
 from host import early
 from host.backends.openvino import OpenVino
 from host.backends.openvino_c import OpenVinoMissingError
+from host.backends.remote_address import remote
 from host.early import Early
 from host.errors import NnError
 from host.models.registry import NamedModel, Registry
@@ -45,6 +46,13 @@ def test_of_several_models_none_is(net: Path) -> None:
     notices: list[str] = []
     work = Early(Registry({"a": NamedModel(net), "b": NamedModel(net)}), None, notices.append)
     work.join()
+    assert not notices
+
+
+def test_model_on_a_server_is_not_asked_for() -> None:
+    notices: list[str] = []
+    model = NamedModel(remote("v2+http://127.0.0.1:9/net", {}))
+    Early(Registry({"net": model}), None, notices.append).join()
     assert not notices
 
 

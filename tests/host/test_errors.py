@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from host.abi import ExecutionTarget, GraphEncoding, NnErrno, TensorType
+from host.backends.remote_address import remote
 from host.errors import Condition
 from host.models.options import ModelOptions
 from host.models.registry import CONFIGURATIONS, NamedModel, Registry
 from host.nn import Limits, Serving, Session
 from tests.host import models
 from tests.host.guests import CANARY, DATA, OUT, Guest, wat
+from tests.servers import wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +147,16 @@ def _output_over_the_cap(scene: Scene) -> int:
     return guest.call("get_output", context, 0, DATA, 4096, OUT)
 
 
+def _remote_compute(scene: Scene, answer: bytes) -> int:
+    with wrong.http(wrong.model(lambda _: answer)) as server:
+        path = remote(f"v2+http://127.0.0.1:{server.port}/m", {})
+        scene.guest = Guest(Session(scene.backend, Registry({"m": NamedModel(path)}), lambda _: None))
+        assert scene.guest.load_by_name(b"m") == 0, scene.guest.reports
+        context = scene.guest.context_of(scene.guest.u32())
+        assert scene.guest.set_input(context, bytes(8), (2,)) == 0
+        return scene.guest.call("compute", context)
+
+
 EXTERNAL = models.onnx(models.external("c", "/etc/hostname"))
 
 C = Condition
@@ -261,6 +273,8 @@ CASES: list[tuple[str, Condition, Callable[[Scene], int]]] = [
     ("output first", C.NOT_COMPUTED, lambda s: s.guest.call("get_output", s.context, 0, DATA, 8, OUT)),
     ("output after failure", C.NOT_COMPUTED, _after_failed_compute),
     ("compute fails", C.COMPUTE_FAILED, _compute_that_fails),
+    ("server answers garbage", C.REMOTE_FAILED, lambda s: _remote_compute(s, wrong.reply(b"garbage"))),
+    ("server is busy", C.REMOTE_BUSY, lambda s: _remote_compute(s, wrong.reply({}, 429))),
     ("output too large", C.BUFFER_TOO_SMALL, _output_too_large),
     ("no memory", C.NO_MEMORY, _no_memory),
     ("pointer outside", C.OUTSIDE_MEMORY, lambda s: s.guest.call("load_by_name", -1, 8, OUT)),
@@ -302,10 +316,10 @@ def test_errnos_of_the_documented_table() -> None:
         n.NOT_FOUND: {C.UNKNOWN_NAME},
         n.TOO_LARGE: {C.BUFFER_TOO_SMALL, C.ABSURD_SIZE},
         n.MISSING_MEMORY: {C.NO_MEMORY},
-        n.BUSY: {C.OUT_OF_HANDLES, C.OUT_OF_CONFIGURATIONS},
+        n.BUSY: {C.OUT_OF_HANDLES, C.OUT_OF_CONFIGURATIONS, C.REMOTE_BUSY},
         n.RUNTIME_ERROR: {
             C.NOT_A_MODEL, C.NAMED_MODEL_FAILED, C.INPUT_NOT_SET,
-            C.NOT_COMPUTED, C.COMPUTE_FAILED, C.UNFORESEEN,
+            C.NOT_COMPUTED, C.COMPUTE_FAILED, C.REMOTE_FAILED, C.UNFORESEEN,
         },
     }  # fmt: skip
     expected[n.INVALID_ARGUMENT] = set(C) - set().union(*expected.values())
