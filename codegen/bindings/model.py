@@ -5,6 +5,7 @@ It knows no target language, and reads no file.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -16,15 +17,20 @@ Kind = Literal["input", "output"]
 _LONGEST: Final = 48
 """Characters of an identifier that come from a name: C promises 63 of the whole."""
 
-_STANDARD_HEADERS: Final = frozenset(
+_HEADERS: Final = frozenset(
     """
-    assert complex ctype errno fcntl fenv float inttypes iso646 limits locale math poll sched setjmp signal
-    stdalign stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string strings
-    syscall tgmath threads time uchar unistd wchar wctype
+    aio alloca ar assert byteswap complex cpio crypt ctype cxxabi dirent dlfcn elf endian err errno fcntl
+    features fenv float fmtmsg fnmatch ftw getopt glob grp iconv ifaddrs inttypes iso646 langinfo libgen
+    libintl limits link locale malloc math memory mntent monetary mqueue netdb nl_types paths poll pthread
+    pty pwd regex resolv sched search semaphore setjmp shadow signal spawn stdalign stdarg stdatomic stdbit
+    stdbool stdckdint stddef stdint stdio stdio_ext stdlib stdnoreturn string strings stropts syscall
+    sysexits syslog tar termios tgmath threads time uchar ucontext ulimit unistd unwind utime utmp utmpx
+    values wait wasm_simd128 wchar wctype wordexp
     """.split()
 )
+"""What C libraries and their compilers call headers: a file beside the guest would be taken for them."""
 _RUST_MODULES: Final = frozenset("alloc core lib main std wasinn".split())
-_TAKEN: Final = naming.C_KEYWORDS | naming.RUST_KEYWORDS | _STANDARD_HEADERS | _RUST_MODULES
+_TAKEN: Final = naming.C_KEYWORDS | naming.RUST_KEYWORDS | _HEADERS | _RUST_MODULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +113,25 @@ def model_name(name: str) -> str:
     return identifier
 
 
+def least_lengths(shape: tuple[int | str, ...]) -> tuple[int, ...]:
+    """Return a length for each dimension: its own, or the least it may have, though not 0."""
+    return tuple(
+        length if isinstance(length, int) else max(int(length.partition("..")[0].replace("?", "1")), 1)
+        for length in shape
+    )
+
+
 def port_identifiers(kind: Kind, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return an identifier for each port.
 
-    One without a name is called by its kind and index, and so is every further one of a name: `x`, `x_1`.
+    One without a name is called by its kind and index. Every further one of a name gets a number behind: its
+    index, or the next that is free.
     """
-    scope = naming.Scope(f"the {kind}s", [])
-    found = []
+    found: list[str] = []
     for index, name in enumerate(names):
-        identifier = _short("_".join(naming.words(name)).lower()) if name else f"{kind}_{index}"
-        if identifier in scope:
-            identifier = f"{identifier}_{index}"
-        found.append(scope.local(identifier))
+        plain = _short("_".join(naming.words(name)).lower()) if name else f"{kind}_{index}"
+        numbered = (f"{plain}_{number}" for number in itertools.count(index))
+        found.append(next(each for each in itertools.chain([plain], numbered) if each not in found))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from codegen.bindings.model import Model, Part, Port, model_name, port_identifiers
+from codegen.bindings.model import Model, Part, Port, least_lengths, model_name, port_identifiers
 from codegen.source import quoted, visible
 
 if TYPE_CHECKING:
@@ -76,13 +76,23 @@ def _problems(facts: ModelFacts) -> Iterator[str]:
     for kind, ports in (("input", facts.inputs), ("output", facts.outputs)):
         for port in ports:
             where = f"{kind} {port.index} {quoted(port.name)}"
-            lengths = [length for length in port.shape or () if isinstance(length, int)]
             if port.tensor_type is None:
                 yield f"{where} has elements of type {port.type}, which wasi-nn has no number for: convert it"
-            if max(math.prod(lengths) if port.bytes is None else port.bytes, *lengths, 0) >= _MEMORY:
+            if max(_least_bytes(port), *least_lengths(port.shape or ()), 0) >= _MEMORY:
                 yield f"{where} is larger than a guest's memory"
             if len(port.name) > _LONGEST_NAME:
                 yield f"{where} has a name of {len(port.name)} characters: rename it"
+
+
+def _least_bytes(port: PortFacts) -> int:
+    """Return how large a port is at least; an element that wasi-nn has no number for counts as a byte."""
+    from host.abi import TensorType  # noqa: PLC0415 - the module's docstring says why
+    from host.dialects import ELEMENT_BYTES  # noqa: PLC0415 - as above
+
+    if port.bytes is not None:
+        return port.bytes
+    size = 1 if port.tensor_type is None else ELEMENT_BYTES[TensorType(port.tensor_type).name.lower()]
+    return size * math.prod(least_lengths(port.shape or ()))
 
 
 def _parts(facts: ModelFacts, count: int) -> tuple[Part, ...]:

@@ -1,14 +1,15 @@
-"""A new project's folder: made under another name and then renamed, so that it is there whole or not at all.
+"""A new project's folder: made under another name and then renamed, so that it is there whole or empty.
 
 It prints nothing, and replaces nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
 import re
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class _Readme:
     needs: str
     build: str
     run: str
+    python: str
     main: str
     bindings: str
     model_command: str
@@ -73,23 +75,36 @@ def create(parent: Path, name: str, lang: Lang, model: Path | None = None) -> Pa
     Raises:
         ProjectError: The name cannot be, or is taken; or the model cannot be loaded from bytes.
         UnboundError: There can be no bindings to the model.
-        OSError: Something cannot be read or written. Nothing is left behind then.
+        OSError: Something cannot be read or written, or somebody put something into the folder meanwhile.
+            Nothing of the project is left behind then.
     """
     folder = parent / name
     _check_name(name)
-    if os.path.lexists(folder):
-        raise ProjectError(f"{quoted(name)} is there already: choose another name, or move it away")
-    made = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+    try:
+        folder.mkdir()  # takes the name: what is renamed to it later replaces this empty folder, and no other
+    except FileExistsError:
+        raise ProjectError(f"{quoted(name)} is there already: choose another name, or move it away") from None
+    try:
+        _replace(folder, lang, model)
+    except BaseException:
+        with contextlib.suppress(OSError):  # it is empty, unless somebody else has put something there
+            folder.rmdir()
+        raise
+    return folder
+
+
+def _replace(folder: Path, lang: Lang, model: Path | None) -> None:
+    """Make a project beside the empty folder that it then replaces."""
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         bound = _add_model(made / _MODEL, model)
-        _add_guest(made, name, lang, bound)
+        _add_guest(made, folder.name, lang, bound)
         _add_sdk(made, lang)
-        made.chmod(0o777 & ~_umask())
+        made.chmod(stat.S_IMODE(folder.stat().st_mode))
         made.rename(folder)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    return folder
 
 
 def _check_name(name: str) -> None:
@@ -100,12 +115,6 @@ def _check_name(name: str) -> None:
         )
     if name.lower() in naming.C_KEYWORDS | naming.RUST_KEYWORDS | _CARGOS:
         raise ProjectError(f"{quoted(name)} means something to a compiler or to Cargo: choose another name")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _add_model(folder: Path, given: Path | None) -> Model:
@@ -138,6 +147,8 @@ def _add_guest(folder: Path, name: str, lang: Lang, model: Model) -> None:
             ", with the target once added by `rustup target add wasm32-wasip1`",
             "cargo build --release",
             "cargo run --release",
+            "another is named in `.cargo/config.toml`, or for once by the whole command in the variable "
+            "`CARGO_TARGET_WASM32_WASIP1_RUNNER`",
             "src/main.rs",
             "src/model.rs",
             command,
@@ -154,6 +165,7 @@ def _add_guest(folder: Path, name: str, lang: Lang, model: Model) -> None:
             ", with a [wasi-sdk](https://github.com/WebAssembly/wasi-sdk) in `WASI_SDK_PATH`",
             "make",
             "make run",
+            "another is named in the `Makefile`, or for once by `make run PYTHON=...`",
             f"main.{lang}",
             "model.h",
             command,

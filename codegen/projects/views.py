@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from codegen.bindings.model import least_lengths
 
 if TYPE_CHECKING:
     from codegen.bindings.model import Model, Port
@@ -21,6 +24,7 @@ _C_ELEMENTS: Final = {
     "i32": ("int32_t", "%d"),
     "i64": ("int64_t", "%lld"),
 }
+_C_HALVES: Final = "static const uint16_t halves[] = {0, 0x3c00, 0x4000}; /* 0, 1 and 2 as f16 */"
 _F16: Final = "wasinn::F16::from_bits"
 _RUST_VALUES: Final = {
     "f16": (f"{_F16}(0)", f"{_F16}(0x3c00)", f"{_F16}(0x4000)"),
@@ -32,7 +36,10 @@ _RUST_INTEGERS: Final = ("0", "1", "2")
 
 @dataclass(frozen=True, slots=True)
 class GuestPort:
-    """One port: the expressions for its buffer, for how many elements that has, and for the call."""
+    """One port: the expressions for its buffer, for how many elements that has, and for the call.
+
+    `is_half` is an input whose elements C has no type for, but only their bits.
+    """
 
     label: str
     declarations: tuple[str, ...]
@@ -42,6 +49,7 @@ class GuestPort:
     element: str = ""
     format: str = ""
     values: str = ""
+    is_half: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,10 @@ class RustGuest:
 def c_guest(model: Model) -> CGuest:
     """Return the view of a guest in C or C++; the model's parts are in the folder `model`."""
     inputs, outputs = (tuple(map(_c_port, ports)) for ports in (model.inputs, model.outputs))
+    halves = (_C_HALVES,) if any(port.is_half for port in inputs) else ()
     return CGuest(
         ", ".join(f'"model/{part.file}"' for part in model.parts if part.file),
-        tuple(line for port in inputs + outputs for line in port.declarations),
+        halves + tuple(line for port in inputs + outputs for line in port.declarations),
         inputs,
         outputs,
         bool(model.ports),
@@ -90,10 +99,11 @@ def _c_port(port: Port) -> GuestPort:
     element, format_ = _C_ELEMENTS[port.type]
     name = f"{port.kind}_{port.identifier}"
     is_input = port.kind == "input"
+    is_half = is_input and port.type == "f16"
     if port.count:
         count = f"MODEL_{name.upper()}_COUNT"
         call = f"model_{'set' if is_input else 'get'}_{port.identifier}(context, model_{name})"
-        return GuestPort(port.identifier, (), f"model_{name}", count, call, element, format_)
+        return GuestPort(port.identifier, (), f"model_{name}", count, call, element, format_, is_half=is_half)
     if is_input:
         # A C array has at least one element, also where the tensor has none.
         lines = [f"static {element} {name}[{max(_elements(port), 1)}];"]
@@ -103,7 +113,9 @@ def _c_port(port: Port) -> GuestPort:
             shape = [f"{name}_dimensions", "1"]
         more = [] if port.count == 0 else [str(_elements(port))]
         call = f"model_set_{port.identifier}({', '.join(['context', *shape, name, *more])})"
-        return GuestPort(port.identifier, tuple(lines), name, str(_elements(port)), call, element, format_)
+        return GuestPort(
+            port.identifier, tuple(lines), name, str(_elements(port)), call, element, format_, is_half=is_half
+        )
     lines = [f"static {element} {name}[{_OUTPUT_ROOM}];"]
     if port.count == 0:
         return GuestPort(
@@ -164,20 +176,10 @@ def _rust_output(port: Port) -> GuestPort:
     return GuestPort(port.identifier, (declared,), name, f"{name}_count.min({_SHOWN})", call)
 
 
-def _lengths(port: Port) -> list[int]:
-    """Return a length for each dimension: its own, or the least it may have, though not 0."""
-    return [
-        length if isinstance(length, int) else max(int(length.partition("..")[0].replace("?", "1")), 1)
-        for length in port.shape or ()
-    ]
-
-
 def _dynamic_lengths(port: Port) -> list[int]:
-    return [_lengths(port)[n] for n in port.dynamic]
+    lengths = least_lengths(port.shape or ())
+    return [lengths[n] for n in port.dynamic]
 
 
 def _elements(port: Port) -> int:
-    product = 1
-    for length in _lengths(port):
-        product *= length
-    return product
+    return math.prod(least_lengths(port.shape or ()))

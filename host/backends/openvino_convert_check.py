@@ -65,7 +65,7 @@ def compare(
 ) -> tuple[Difference, ...]:
     """Return the difference at each output of the second of `models` from the first, its source.
 
-    Raises ConvertError when one of them cannot be run.
+    Raises ConvertError when one of them cannot be run, or an output of the source has but NaN and infinities.
     """
     source, result = models
     random = np.random.default_rng(seed)
@@ -79,6 +79,14 @@ def compare(
     expected = _run(core, source, plain, "source")
     found = _run(core, result, given, "converted")
     names = [port.any_name if port.get_names() else str(index) for index, port in enumerate(result.outputs)]
+    for name, array in zip(
+        names, expected, strict=False
+    ):  # indices, which come last, are none of the source's
+        if array.size and not np.isfinite(array).any():
+            raise ConvertError(
+                f"the check has nothing to compare: the source gives no number at `{name}` on random input "
+                f"of seed {seed}: try another `--seed`, or leave the check out with `--no-check`"
+            )
     pairs = _pairs(expected, found, outputs)
     return tuple(Difference(name, *_difference(*pair)) for name, pair in zip(names, pairs, strict=True))
 

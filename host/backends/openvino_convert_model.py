@@ -6,6 +6,7 @@ the same frontends as `openvino.convert_model` has, without that function's tele
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
@@ -34,6 +35,9 @@ CHANGED: Final = "_changed"
 """What the name of an output ends in when the one it had is still that of an input or another output."""
 
 
+_SAME_NUMBERS: Final = ("Reshape", "Squeeze", "Unsqueeze", "Transpose", "Convert")
+
+
 def read(core: Any, path: Path) -> Model:  # noqa: ANN401 - an openvino.Core, which is untyped
     """Return the model at `path`; ConvertError when OpenVINO cannot read it."""
     try:
@@ -49,7 +53,10 @@ def inputs(model: Model) -> tuple[Port, ...]:
 
 def outputs(model: Model) -> tuple[Port, ...]:
     """Return the outputs."""
-    return tuple(_port(index, port) for index, port in enumerate(model.outputs))
+    return tuple(
+        replace(_port(index, port), is_softmax=_is_softmax(port.node.input_value(0).node))
+        for index, port in enumerate(model.outputs)
+    )
 
 
 def reshape(model: Model, shapes: Sequence[Ask | None]) -> None:
@@ -104,6 +111,13 @@ def put_behind(model: Model, plans: Sequence[OutputPlan]) -> None:
         )  # a result has names of its own, and gives them to what it is fed by
         scores.set_names(kept)
     model.validate_nodes_and_infer_types()
+
+
+def _is_softmax(node: Any) -> bool:  # noqa: ANN401 - untyped, as all of OpenVINO
+    """Return whether `node` is a softmax, or such numbers in another shape, order or type."""
+    while node.get_type_name() in _SAME_NUMBERS:
+        node = node.input_value(0).node
+    return bool(node.get_type_name() == "Softmax")
 
 
 def _is_seen_elsewhere(scores: Any) -> bool:  # noqa: ANN401 - untyped, as all of OpenVINO

@@ -40,6 +40,7 @@ class Port:
     """An input or output: a length of None is not fixed, `lengths` of None are of any rank.
 
     `shape` is the same as text, `layout` what the model says of its axes: one of LAYOUTS or None.
+    `is_softmax` is an output that a softmax makes.
     """
 
     index: int
@@ -48,6 +49,7 @@ class Port:
     lengths: tuple[int | None, ...] | None
     shape: str
     layout: str | None = None
+    is_softmax: bool = False
 
     @property
     def name(self) -> str:
@@ -157,14 +159,11 @@ def output_plan(port: Port, asks: Mapping[str, Ask]) -> OutputPlan | None:
         raise ConvertError(
             f"`{text}`: the output `{port.name}` is {port.type}; this is for outputs of {', '.join(_FLOATS)}"
         )
+    if "softmax" in asks and port.is_softmax:
+        raise ConvertError(f"`{asks['softmax'].text}`: the output `{port.name}` is a softmax already")
     if port.lengths is None:
         raise ConvertError(f"`{text}`: the output `{port.name}` has no fixed number of dimensions")
-    axes = [axis for axis, length in enumerate(port.lengths) if length != 1]
-    if not axes:
-        raise ConvertError(
-            f"`{text}`: the output `{port.name}` ({port.shape}) is one number, not many scores"
-        )
-    axis = axes[-1]
+    axis = _scores_axis(port, text)
     count = port.lengths[axis]
     top_k = asks["top-k"].value if "top-k" in asks else None
     if top_k is not None and count is None:
@@ -174,6 +173,19 @@ def output_plan(port: Port, asks: Mapping[str, Ask]) -> OutputPlan | None:
     if top_k is not None and count is not None and top_k > count:
         raise ConvertError(f"`{asks['top-k'].text}`: the output `{port.name}` has only {count} scores")
     return OutputPlan(port, axis, "softmax" in asks, top_k)
+
+
+def _scores_axis(port: Port, text: str) -> int:
+    """Return the last axis of more than one score; the first one without a fixed length is the batch."""
+    lengths = port.lengths or ()
+    is_batched = bool(lengths) and lengths[0] is None
+    axes = [axis for axis, length in enumerate(lengths) if length != 1 and not (is_batched and axis == 0)]
+    if axes:
+        return axes[-1]
+    told = f"`{text}`: the output `{port.name}` ({port.shape}) is one number, not many scores"
+    if is_batched:
+        told += ", for each of a batch: where its first dimension is the scores, give a `--shape`"
+    raise ConvertError(told)
 
 
 def steps(plan: InputPlan) -> tuple[str, ...]:

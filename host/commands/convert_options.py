@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
+import struct
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +23,6 @@ _FLAGS: Final = ("--u8-input", "--rgb2bgr", "--softmax")
 _LENGTH: Final = r"(?:[1-9][0-9]{0,8}|\?|[1-9][0-9]{0,8}\.\.[1-9][0-9]{0,8})"
 _SHAPE: Final = re.compile(rf"{_LENGTH}(?:,{_LENGTH})*")
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4}),([1-9][0-9]{0,4})")
-_NUMBER: Final = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -99,10 +100,18 @@ def _size(text: str) -> tuple[int, int] | str:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    found = text.split(",")
-    if not all(map(_NUMBER.fullmatch, found)):
-        raise ValueError("no numbers: one, or several with commas, as in 104,117,123.5")
-    return tuple(map(float, found))
+    try:
+        return tuple(map(_number, text.split(",")))
+    except (ValueError, OverflowError):
+        raise ValueError("no numbers: one, or several with commas, as in 104,117,123.5 or 1e-3") from None
+
+
+def _number(text: str) -> float:
+    """Return the number as f32, in which models compute; OverflowError where that has none so large."""
+    (number,) = struct.unpack("<f", struct.pack("<f", float(text)))
+    if not math.isfinite(number):
+        raise ValueError("no number")
+    return float(number)
 
 
 def _divisors(text: str) -> tuple[float, ...]:

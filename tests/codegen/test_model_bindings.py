@@ -10,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 import pytest
+from openvino import opset13 as ops
 
 from codegen.bindings import c, generate
 from codegen.bindings.model import Model, model_name, port_identifiers
@@ -123,6 +126,7 @@ int main(void) {
   printf("%d\\n", m_set_x(context, 4, 1, data, SIZE_MAX));
   printf("%d ", m_get_x(context, out, 11, &count));
   printf("%d\\n", (int)count);
+  printf("%d\\n", m_get_x(context, out, 12, NULL));
   return 0;
 }
 """
@@ -131,7 +135,7 @@ int main(void) {
 def test_dynamic_dimensions_are_parameters_in_c(tmp_path: Path) -> None:
     bind(save(tmp_path, named(("x",), (-1, 3, -1)), "m"), tmp_path, "--lang", "c")
     done = run(c_guest(tmp_path, DYNAMIC), tmp_path)
-    assert done.stdout == "0 12 8\n1\n1\n7 0\n"
+    assert done.stdout == "0 12 8\n1\n1\n7 0\n1\n"
 
 
 def test_an_input_of_any_rank_takes_its_shape(tmp_path: Path) -> None:
@@ -236,10 +240,44 @@ def test_a_model_is_called_what_no_compiler_minds(name: str, expected: str) -> N
     assert model_name(name) == expected
 
 
+def test_no_bindings_are_called_like_a_header_of_the_c_library() -> None:
+    """They would be read in its place, and nothing in their folder would compile."""
+    include = Path(corpus.wasi_clang()).parents[1] / "share/wasi-sysroot/include"
+    found = {
+        path.stem for folder in (".", "*", "c++/v1", "*/c++/v1") for path in include.glob(f"{folder}/*.h")
+    }
+    assert found >= {"stdio", "features", "wchar"}
+    assert [name for name in sorted(found) if model_name(name) == name] == []
+
+
+@pytest.mark.parametrize("name", ["features", "wasm-simd128"])
+def test_a_model_called_like_a_header_of_c_compiles(name: str, tmp_path: Path) -> None:
+    bind(save(tmp_path, plus(10), name), tmp_path, "--lang", "c")
+    (header,) = tmp_path.glob("*.h")
+    includes = f'#include <stdio.h>\n#include "{header.name}"\n#include "wasi_nn_image.h"\n'
+    c_guest(tmp_path, f"{includes}int main(void) {{ return 0; }}\n", "-msimd128")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("y", "y_2", "Y"), ("y", "y_2", "y_3")),
+        (("y_2", "y_3", "y", "Y", "Y!"), ("y_2", "y_3", "y", "y_4", "y_5")),
+        (("input_1", ""), ("input_1", "input_1_1")),
+        (("", "input_0"), ("input_0", "input_0_1")),
+    ],
+)
+def test_a_number_that_is_taken_makes_way_for_the_next(
+    names: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    """An underscore behind would make two in a row of constants, which C++ keeps for itself."""
+    assert port_identifiers("input", names) == expected
+
+
 def test_identifiers_of_ports_differ_and_are_short() -> None:
     found = port_identifiers("input", (*HOSTILE, "", ""))
     assert len(set(found)) == len(found) == len(HOSTILE) + 2
-    assert all(re.fullmatch(r"[a-z0-9_]{1,52}", each) for each in found)
+    assert all(re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", each) and len(each) <= 52 for each in found)
     assert found[:4] == ("x", "x_1", "x_2", "x_1_3")
     assert found[-1] == f"input_{len(HOSTILE) + 1}"
 
@@ -271,9 +309,17 @@ def test_a_model_without_outputs_or_parts_has_bindings_too(tmp_path: Path) -> No
         (models.double([1 << 20, 1 << 13]), "is larger than a guest's memory"),
         (models.double([-1, 1 << 33]), "is larger than a guest's memory"),
         (models.double([0, 1 << 33]), "is larger than a guest's memory"),
+        (models.double([-1, 1 << 30]), "is larger than a guest's memory"),
         (named(("a" * 1001,)), "has a name of 1001 characters"),
     ],
-    ids=["boolean", "8 GiB", "a long dimension", "a long dimension of nothing", "a long name"],
+    ids=[
+        "boolean",
+        "8 GiB",
+        "a long dimension",
+        "a long dimension of nothing",
+        "4 GiB of any",
+        "a long name",
+    ],
 )
 def test_a_port_that_has_no_place_in_wasi_nn_is_named(
     ir: models.IR, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -281,6 +327,15 @@ def test_a_port_that_has_no_place_in_wasi_nn_is_named(
     assert main(["model", str(save(tmp_path, ir, "m")), "-o", str(tmp_path / "out")]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "code"), [(1 << 30, 2), ((1 << 30) - 1, 0)], ids=["4 GiB at least", "less at least"]
+)
+def test_the_least_size_of_a_range_has_to_fit_in_a_guest(low: int, code: int, tmp_path: Path) -> None:
+    x = ops.parameter(openvino.PartialShape([openvino.Dimension(low, 1 << 31)]), np.float32)
+    model = save(tmp_path, models.ir(openvino.Model([ops.relu(x)], [x], "m")), "m")
+    assert main(["model", str(model), "-o", str(tmp_path)]) == code
 
 
 def test_all_problems_are_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ def commands(project: Path) -> list[str]:
     return re.findall(r"^    (\w.*)$", text, re.MULTILINE)
 
 
-def follow(project: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def follow(project: Path, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Build and run a project as its README says; warnings of the compiler fail. Return the run."""
     build, run = commands(project)
     tools = tmp_path / "tools"
@@ -54,6 +54,7 @@ def follow(project: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
         "WASI_SDK_PATH": os.environ.get("WASI_SDK_PATH") or str(ROOT / "build/wasi-sdk"),
         "CARGO_NET_OFFLINE": "true",
         "RUSTFLAGS": "-Dwarnings",
+        **variables,
     }
     more = [] if build.startswith("cargo") else ["CFLAGS=-O1 -Wall -Wextra -Wpedantic -Werror"]
     done = subprocess.run(
@@ -105,10 +106,53 @@ def test_a_project_of_a_given_model_builds_and_runs(
     assert re.findall(r"\b[024]\b", done.stdout.replace(".0", "")) == ["0", "2", "4"] * 3
 
 
-def test_half_precision_is_printed_in_bits_by_c(here: Path, tmp_path: Path) -> None:
-    model = save(tmp_path, named(("x",), (2,), "float16"), "m")
-    assert main(["new", "half", "--lang", "c", "--model", str(model)]) == 0
-    assert "x: 0x0000 0x0002\n" in follow(here / "half", tmp_path).stdout
+@pytest.mark.parametrize("lang", ["c", "cpp"])
+@pytest.mark.parametrize("shape", [(3,), (3, -1)], ids=["fixed", "dynamic"])
+def test_half_precision_is_the_bits_of_the_same_numbers_in_c(
+    lang: str, shape: tuple[int, ...], here: Path, tmp_path: Path
+) -> None:
+    """The model doubles 0, 1 and 2."""
+    model = save(tmp_path, named(("x",), shape, "float16"), "m")
+    assert main(["new", "half", "--lang", lang, "--model", str(model)]) == 0
+    assert "x: 0x0000 0x4000 0x4400\n" in follow(here / "half", tmp_path).stdout
+
+
+WRITING_C = """#include <stdio.h>
+int main(void) {
+  printf("%d\\n", fopen("model/model.xml", "r") && !fopen("model/new", "w"));
+  return 0;
+}
+"""
+WRITING_RUST = """fn main() {
+    let is_read_only = std::fs::read("model/model.xml").is_ok() && std::fs::write("model/new", "").is_err();
+    println!("{}", u8::from(is_read_only));
+}
+"""
+
+
+@pytest.fixture(scope="module", params=LANGS)
+def writing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a new project whose guest says whether it can read its model, and not write beside it."""
+    project = create.create(tmp_path_factory.mktemp("writing"), "writing", request.param)
+    (source,) = (path for path in project.rglob("main.*") if "wasinn" not in path.parts)
+    source.write_text(WRITING_RUST if request.param == "rust" else WRITING_C)
+    return project
+
+
+def test_a_guest_may_read_its_model_and_not_write_beside_it(writing: Path, tmp_path: Path) -> None:
+    done = follow(writing, tmp_path)
+    assert (done.stdout.splitlines()[-1], done.returncode) == ("1", 0)
+    assert not (writing / "model/new").exists()
+
+
+def test_another_python_is_named_as_the_readme_says(writing: Path, tmp_path: Path) -> None:
+    """Here it is `echo`, which tells what it is given."""
+    readme = (writing / "README.md").read_text(encoding="utf-8")
+    (file,) = re.findall(r"another is named in (?:the )?`(.*?)`", readme)
+    assert "python3" in (writing / file).read_text(encoding="utf-8")
+    (variable,) = re.findall(r"`(CARGO_\w+)`|`make run (\w+)=", readme)
+    done = follow(writing, tmp_path, **{"".join(variable): "echo told"})
+    assert re.search(r"^told .*writing\.wasm$", done.stdout, re.MULTILINE)
 
 
 def test_a_model_of_one_file_keeps_its_suffix(here: Path, tmp_path: Path) -> None:
@@ -190,6 +234,26 @@ def test_a_failure_half_way_leaves_nothing_behind(here: Path, monkeypatch: pytes
     monkeypatch.setattr(create, "_ROOT", here / "nowhere/codegen")
     assert main(["new", "half", "--lang", "c"]) == 2
     assert list(here.iterdir()) == []
+
+
+def test_the_name_is_taken_before_the_work_begins(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So what somebody makes under it meanwhile is not replaced: it cannot be made."""
+    add_sdk = create._add_sdk  # noqa: SLF001 - runs while a project is made
+
+    def meanwhile(folder: Path, lang: create.Lang) -> None:
+        with pytest.raises(FileExistsError):
+            (here / "mine").mkdir()
+        add_sdk(folder, lang)
+
+    monkeypatch.setattr(create, "_add_sdk", meanwhile)
+    assert main(["new", "mine", "--lang", "c"]) == 0
+    assert [path.name for path in here.iterdir()] == ["mine"]
+
+
+def test_what_is_put_into_the_folder_meanwhile_stays(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(create, "_add_sdk", lambda _, __: (here / "mine/precious").write_text("theirs"))
+    assert main(["new", "mine", "--lang", "c"]) == 2
+    assert [path.relative_to(here) for path in here.rglob("*")] == [Path("mine"), Path("mine/precious")]
 
 
 def test_a_project_is_as_open_as_any_other_folder(here: Path) -> None:

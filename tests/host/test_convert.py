@@ -272,6 +272,68 @@ def test_softmax_is_along_the_last_axis_with_more_than_one_score(
     assert made.shape == shape
 
 
+def test_softmax_leaves_the_pictures_of_a_batch_apart(convert: Convert) -> None:
+    convert(_scores(convert, -1, 2, 1), "--softmax=a")
+    made, _ = convert.run(np.log(np.array([[[1], [3]], [[9], [1]]], np.float32)))
+    assert np.allclose(made[..., 0], [[0.25, 0.75], [0.9, 0.1]])
+
+
+@pytest.mark.parametrize("shape", [(-1, 1), (-1,), (-1, 1, 1)])
+@pytest.mark.parametrize("option", ["--softmax=a", "--top-k a=1"])
+def test_a_batch_of_any_size_is_no_scores(shape: tuple[int, ...], option: str, convert: Convert) -> None:
+    """Else each answer would depend on the others of its batch."""
+    told = convert.error(_scores(convert, *shape), *option.split())
+    assert "is one number, not many scores, for each of a batch" in told
+    assert "give a `--shape`" in told
+
+
+def test_scores_along_the_first_dimension_have_a_length(convert: Convert) -> None:
+    convert(_scores(convert, -1, 1), "--shape", "2,1", "--softmax=a")
+    made, _ = convert.run(np.log(np.array([[1], [3]], np.float32)))
+    assert np.allclose(made, [[0.25], [0.75]])
+
+
+def _ending_in(convert: Convert, x: Any, *nodes: Any) -> Path:  # noqa: ANN401 - untyped, as all of OpenVINO
+    """Write a model of the parameter `x` whose outputs are `nodes`, named `y0`, `y1`, ..."""
+    for index, node in enumerate(nodes):
+        node.output(0).set_names({f"y{index}"})
+    return convert.put_model("ending.xml", list(nodes), [x])
+
+
+@pytest.mark.parametrize("last", ["softmax", "reshape", "squeeze", "transpose", "convert"])
+def test_softmax_is_not_applied_twice(last: str, convert: Convert) -> None:
+    x = ops.parameter([1, 4, 1, 1], np.float32)
+    made = ops.softmax(x, 1)
+    source = _ending_in(
+        convert,
+        x,
+        {
+            "softmax": lambda: made,
+            "reshape": lambda: ops.reshape(made, np.array([1, 4]), special_zero=False),
+            "squeeze": lambda: ops.squeeze(made, np.array([2, 3])),
+            "transpose": lambda: ops.transpose(made, np.array([0, 2, 3, 1])),
+            "convert": lambda: ops.convert(made, "f64"),
+        }[last](),
+    )
+    assert "`--softmax`: the output `y0` is a softmax already" in convert.error(source, "--softmax")
+    convert(source, "--top-k", "2")
+
+
+def test_what_is_computed_of_a_softmax_is_none(convert: Convert) -> None:
+    """Nor is what is left of a logarithm of one."""
+    x = ops.parameter([1, 4], np.float32)
+    made = ops.softmax(x, 1)
+    source = _ending_in(convert, x, ops.multiply(made, np.float32(3)), ops.log_softmax(x, 1), made)
+    convert(source, "--softmax=y0", "--softmax=y1")
+    assert "`y2` is a softmax already" in convert.error(source, "--softmax=y2", "--force")
+
+
+@pytest.mark.parametrize("text", ["0.00392156862745098", "1e-3", "1.5E+2", "-.5", "12345678901", "1e38"])
+def test_every_number_of_f32_is_taken(text: str, convert: Convert) -> None:
+    convert(convert.picture((1, 1, 1, 1)), f"--mean={text}")
+    assert convert.run(np.zeros([1, 1, 1, 1], np.float32))[0].tolist() == [-np.float32(text)]
+
+
 def test_softmax_and_top_k_of_an_output_that_is_the_input_keep_the_inputs_name(convert: Convert) -> None:
     x = ops.parameter([1, 3], np.float32)
     x.output(0).set_names({"x"})
@@ -479,6 +541,12 @@ def _two(convert: Convert) -> Path:
         ("--scale x=1,-0.0", "0 does not divide"),
         ("--mean x=nan", "no numbers"),
         ("--mean x=1e999", "no numbers"),
+        ("--mean x=1e39", "no numbers"),
+        ("--mean x=-inf", "no numbers"),
+        ("--mean x=0x10", "no numbers"),
+        ("--mean x=1e", "no numbers"),
+        ("--mean x=", "no numbers"),
+        ("--scale x=1e-50", "0 does not divide"),
         ("--mean x=1,,3", "no numbers"),
         ("--layout x=nhwc --resize x=0,5", "no size"),
         ("--layout x=nhwc --resize x=5", "no size"),
@@ -594,6 +662,29 @@ def test_result_that_differs_leaves_what_was_there(convert: Convert) -> None:
     source = _lost_in_f16(convert)
     convert.put("out.xml", b"precious", b"weights")
     convert.error(source, "--fp16", "--force", code=1)
+
+
+@pytest.mark.parametrize("operation", ["sqrt", "exp"])
+def test_source_that_gives_no_number_is_nothing_to_compare_with(operation: str, convert: Convert) -> None:
+    """All that it gives is NaN, or infinite; a result of any other weights would give it, too."""
+    x = ops.parameter([1, 3], np.float32)
+    far = ops.add(ops.multiply(x, x), np.float32(1000))
+    bad = ops.sqrt(ops.negative(far)) if operation == "sqrt" else ops.exp(far)
+    source = _ending_in(convert, x, ops.add(x, x), bad)
+    told = convert.error(source, "--seed", "3")
+    assert "the source gives no number at `y1` on random input of seed 3" in told
+    assert "`--no-check`" in told
+    convert(source, "--no-check")
+
+
+def test_source_that_gives_some_numbers_or_an_empty_list_is_checked(convert: Convert) -> None:
+    x = ops.parameter([1, 100], np.float32)
+    empty = ops.variadic_split(x, np.int64(1), np.array([0, 100])).output(0)
+    source = _ending_in(convert, x, ops.sqrt(x), ops.result(empty))
+    assert [each["absolute"] for each in json.loads(convert(source, "--json"))["check"]["differences"]] == [
+        0,
+        0,
+    ]
 
 
 def test_input_too_large_for_the_check_is_not_made_up(convert: Convert) -> None:
