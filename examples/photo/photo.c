@@ -67,14 +67,35 @@ typedef struct Options {
   bool is_named;
 } Options;
 
+/* How many bytes of UTF-8 at `text` could drive a terminal or turn the direction of writing; 0 when none do. */
+static size_t unsafe_at(const char *text) {
+  const unsigned char *c = (const unsigned char *)text;
+  if (c[0] < 0x20 || c[0] == 0x7f) return c[0] != 0;
+  if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) return 2; /* U+0080 to U+009F: more controls */
+  if (c[0] == 0xd8 && c[1] == 0x9c) return 2;                 /* U+061C */
+  if (c[0] == 0xe2 && c[1] == 0x80) {
+    /* U+200E and U+200F; two that end lines, U+202A to U+202E */
+    return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae) ? 3 : 0;
+  }
+  return c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9 ? 3 : 0; /* U+2066 to U+2069 */
+}
+
+/* Print a text that somebody else wrote: what is unsafe in it is shown, not sent. */
+static void show(const char *text, FILE *to) {
+  while (*text) {
+    const size_t unsafe = unsafe_at(text);
+    fputc(unsafe ? '?' : *text, to);
+    text += unsafe ? unsafe : 1;
+  }
+}
+
 /* Say on one line what failed, with which file or model, and why. False, so that a caller can return it. */
 static bool failed(const char *what, const char *which, const char *why) {
   /* Without printf, here and below: it would be a quarter of the guest without a decoder. */
   fputs("photo: ", stderr);
   fputs(what, stderr);
   fputc(' ', stderr);
-  /* The name is the user's: what could drive a terminal is shown, not sent. */
-  for (const char *c = which; *c; c++) fputc((unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c, stderr);
+  show(which, stderr);
   fputs(": ", stderr);
   fputs(why, stderr);
   fputc('\n', stderr);
@@ -219,9 +240,15 @@ static void print_number(size_t number, int width) {
   fputs(digit, stdout);
 }
 
-static bool print_best(const Labels *labels) {
+static bool print_best(const Labels *labels, const char *model) {
   wasi_nn_score_t best[BEST];
   const size_t count = wasi_nn_top_k(scores, CLASSES, BEST, best); /* the model ends in a softmax already */
+  for (size_t i = 0; i < count; i++) {
+    /* Said so that it holds for NaN, too. */
+    if (!(best[i].score >= 0 && best[i].score <= 1)) {
+      return failed("cannot use model", model, "its scores are not from 0 to 1");
+    }
+  }
   for (size_t i = 0; i < count; i++) {
     const size_t tenths = (size_t)(1000 * best[i].score + 0.5f); /* of a percent */
     print_number(i + 1, 3);
@@ -230,7 +257,7 @@ static bool print_best(const Labels *labels) {
     print_number(tenths % 10, 1);
     fputs("%  ", stdout);
     if (labels->text) {
-      fputs(labels->names[best[i].index], stdout);
+      show(labels->names[best[i].index], stdout);
     } else {
       fputs("class ", stdout);
       print_number(best[i].index, 1);
@@ -253,7 +280,7 @@ static bool run(const Options *options) {
   bool is_done = read_image(options->image, &image) && fill_input(&image, options->image);
   stbi_image_free(image.rgb);
   is_done = is_done && load_model(options, &graph) && (!labels_path || read_labels(labels_path, &labels)) &&
-            classify(graph, options->model) && print_best(&labels);
+            classify(graph, options->model) && print_best(&labels, options->model);
   free(labels.text);
   return is_done;
 }
@@ -261,7 +288,7 @@ static bool run(const Options *options) {
 static bool misused(const char *what, const char *word) {
   fputs("photo: ", stderr);
   fputs(what, stderr);
-  fputs(word, stderr);
+  show(word, stderr);
   fputs("; `photo --help` shows the usage\n", stderr);
   return false;
 }

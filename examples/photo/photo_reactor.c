@@ -3,6 +3,7 @@
  * PNG file; the answer is five lines, the best class first. The model is the one registered as `squeezenet`;
  * the variable LABELS names a file with the 1000 classes' names, without it they are numbers.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,18 +41,61 @@ static float input_data[SAMPLES], scores[CLASSES];
 static wasi_nn_graph_execution_context_t context;
 static const char *names[CLASSES]; /* NULL where there are no labels */
 
+/* How many bytes of UTF-8 at `text` could drive a terminal or turn the direction of writing; 0 when none do. */
+static size_t unsafe_at(const char *text) {
+  const unsigned char *c = (const unsigned char *)text;
+  if (c[0] < 0x20 || c[0] == 0x7f) return c[0] != 0;
+  if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) return 2; /* U+0080 to U+009F: more controls */
+  if (c[0] == 0xd8 && c[1] == 0x9c) return 2;                 /* U+061C */
+  if (c[0] == 0xe2 && c[1] == 0x80) {
+    /* U+200E and U+200F; two that end lines, U+202A to U+202E */
+    return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae) ? 3 : 0;
+  }
+  return c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9 ? 3 : 0; /* U+2066 to U+2069 */
+}
+
+/* Put `?` in the place of what is unsafe in a text. */
+static void make_safe(char *text) {
+  char *end = text;
+  while (*text) {
+    const size_t unsafe = unsafe_at(text);
+    *end++ = unsafe ? '?' : *text;
+    text += unsafe ? unsafe : 1;
+  }
+  *end = '\0';
+}
+
+static const char *unreadable(const char *path, int code) {
+  static char why[1024];
+  const char *reason = strerror(code);
+#ifdef ENOTCAPABLE
+  if (code == ENOTCAPABLE) reason = "the guest was given no folder with this path";
+#endif
+  snprintf(why, sizeof why, "cannot read the labels %.800s: %s", path, reason);
+  make_safe(why);
+  return why;
+}
+
+/* Fill `names`, once: when the start fails later, the next record begins it again. NULL, or what is wrong. */
 static const char *read_labels(const char *path) {
-  uint8_t *text;
+  static uint8_t *text; /* what `names` points into */
   size_t size, count = 0;
-  if (wasi_nn_read_file_malloc(path, MAX_FILE_SIZE, &text, &size)) return "cannot read the file that LABELS names";
+  if (text) return NULL;
+  const int code = wasi_nn_read_file_malloc(path, MAX_FILE_SIZE, &text, &size);
+  if (code) return unreadable(path, code);
   for (char *line = (char *)text, *next; *line; line = next, count++) {
     next = line + strcspn(line, "\n");
     if (*next) next++;
     line[strcspn(line, "\r\n")] = '\0';
+    make_safe(line);
     if (count < CLASSES) names[count] = line;
   }
+  if (count == CLASSES) return NULL;
   /* Names that do not belong to this model would make a wrong answer look right. */
-  return count == CLASSES ? NULL : "the file that LABELS names does not have 1000 lines, one for each class";
+  memset(names, 0, sizeof names);
+  free(text);
+  text = NULL;
+  return "the file that LABELS names does not have 1000 lines, one for each class";
 }
 
 static const char *start(void) {
@@ -111,6 +155,12 @@ static int classify(uint8_t *record, size_t size, wasi_nn_answer_t *answer) {
   if (!why) why = infer();
   if (why) return wasi_nn_answer_text(answer, why), 1;
   const size_t count = wasi_nn_top_k(scores, CLASSES, BEST, best); /* the model ends in a softmax already */
+  for (size_t i = 0; i < count; i++) {
+    /* Said so that it holds for NaN, too. */
+    if (!(best[i].score >= 0 && best[i].score <= 1)) {
+      return wasi_nn_answer_text(answer, "the model's scores are not from 0 to 1"), 1;
+    }
+  }
   for (size_t i = 0; i < count && used < sizeof text; i++) {
     const size_t class = best[i].index;
     used += (size_t)snprintf(text + used, sizeof text - used, "%5.1f%%  ", 100 * (double)best[i].score);

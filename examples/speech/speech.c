@@ -44,11 +44,32 @@ typedef struct Options {
   bool is_named, is_by_frame;
 } Options;
 
+/* How many bytes of UTF-8 at `text` could drive a terminal or turn the direction of writing; 0 when none do. */
+static size_t unsafe_at(const char *text) {
+  const unsigned char *c = (const unsigned char *)text;
+  if (c[0] < 0x20 || c[0] == 0x7f) return c[0] != 0;
+  if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) return 2; /* U+0080 to U+009F: more controls */
+  if (c[0] == 0xd8 && c[1] == 0x9c) return 2;                 /* U+061C */
+  if (c[0] == 0xe2 && c[1] == 0x80) {
+    /* U+200E and U+200F; two that end lines, U+202A to U+202E */
+    return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae) ? 3 : 0;
+  }
+  return c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9 ? 3 : 0; /* U+2066 to U+2069 */
+}
+
+/* Print a text that somebody else wrote: what is unsafe in it is shown, not sent. */
+static void show(const char *text, FILE *to) {
+  while (*text) {
+    const size_t unsafe = unsafe_at(text);
+    fputc(unsafe ? '?' : *text, to);
+    text += unsafe ? unsafe : 1;
+  }
+}
+
 /* Say on one line what failed, with which file or model, and why. False, so that a caller can return it. */
 static bool failed(const char *what, const char *which, const char *why) {
   fprintf(stderr, "speech: %s ", what);
-  /* The name is the user's: what could drive a terminal is shown, not sent. */
-  for (const char *c = which; *c; c++) fputc((unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c, stderr);
+  show(which, stderr);
   fprintf(stderr, ": %s\n", why);
   return false;
 }
@@ -99,12 +120,15 @@ static const char *parse_wav(size_t size, Recording *recording) {
   for (size_t at = 12; size - at >= 8;) {
     const uint8_t *chunk = file + at + 8;
     const size_t room = size - at - 8;
-    const size_t length = read_le(file + at + 4, 4);
+    const bool is_data = memcmp(file + at, "data", 4) == 0;
+    size_t length = read_le(file + at + 4, 4);
+    /* Who wrote the file did not know yet how long it would be, and could not come back to say so. */
+    if (is_data && length == UINT32_MAX) length = room;
     if (length > room) return "it ends early";
     if (memcmp(file + at, "fmt ", 4) == 0) {
       const char *why = read_format(chunk, length, &recording->channels);
       if (why) return why;
-    } else if (memcmp(file + at, "data", 4) == 0) {
+    } else if (is_data) {
       if (recording->channels == 0) return "its samples come before their format";
       recording->samples = chunk;
       recording->length = length / 2 / recording->channels;
@@ -235,7 +259,9 @@ static bool listen(const Options *options, const Recording *recording) {
 }
 
 static bool misused(const char *what, const char *word) {
-  fprintf(stderr, "speech: %s%s; `speech --help` shows the usage\n", what, word);
+  fprintf(stderr, "speech: %s", what);
+  show(word, stderr);
+  fputs("; `speech --help` shows the usage\n", stderr);
   return false;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "fake_host.h"
 
+#include <wasi_nn_sha256.h>
+
 static int starts_over(void) {
   memset(&fake, 0, sizeof fake);
   return 1;
@@ -234,6 +236,28 @@ static void test_get_output_realloc(void) {
         "get_output_realloc: a NULL that should be memory");
 }
 
+/* The SHA-256 of no bytes. */
+#define OF_NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static void test_load_expected(void) {
+  static const char *const hashes[] = {OF_NOTHING, NULL}, *const others[] = {OF_NOTHING, "00"};
+  static const wasi_nn_graph_builder_t parts[2] = {{NULL, 0}, {NULL, 0}};
+  static const char *const paths[2] = {NULL, NULL};
+  wasi_nn_file_error_t wrong;
+  wasi_nn_graph_t graph;
+  size_t other = 9;
+  check(starts_over() && wasi_nn_load_expected(parts, hashes, 2, 0, 0, &graph, &other) == WASI_NN_ERRNO_INVALID_ARGUMENT &&
+            other == 1 && fake.calls[LOAD] == 0,
+        "load_expected: a NULL hash is nobody's");
+  check(wasi_nn_load_expected_file_malloc(paths, others, 2, 0, 0, &graph, &wrong) == WASI_NN_ERRNO_INVALID_ARGUMENT &&
+            wrong.path && strcmp(wrong.path, "") == 0 && wrong.code == 0 && fake.calls[LOAD] == 0,
+        "load_expected_file: a part that is missing is no error of the host's");
+  fake.answer[LOAD] = WASI_NN_ERRNO_BUSY;
+  check(wasi_nn_load_expected_file_malloc(paths, hashes, 1, 0, 0, &graph, &wrong) == WASI_NN_ERRNO_BUSY && !wrong.path &&
+            fake.calls[LOAD] == 1,
+        "load_expected_file: an error of the host's has no path");
+}
+
 int main(void) {
   test_hint();
   test_load();
@@ -246,6 +270,7 @@ int main(void) {
   starts_over();
   test_output_size();
   test_get_output_realloc();
+  test_load_expected();
   printf("end\n");
   return failures > 0;
 }

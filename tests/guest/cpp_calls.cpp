@@ -63,6 +63,12 @@ static void test_tensors() {
   static const uint8_t bytes[6] = {};
   auto any = wasi_nn::any_tensor::from_bytes(tensor_type::f16, shape, bytes);
   check(any && any->raw().data.len == 6, "any_tensor: from bytes");
+  static const uint32_t one[] = {1};
+  static const double number = 1;
+  const wasi_nn::span<const double> wrapping(&number, SIZE_MAX / 8 + 2);
+  check(wasi_nn::tensor<double>::make(one, wrapping).error() == nn_errno::invalid_argument &&
+            wrapping.size_bytes() == SIZE_MAX,
+        "tensor: a count whose bytes wrap to those of the shape");
   check(wasi_nn::any_tensor::from_bytes(tensor_type::f32, shape, bytes).error() == nn_errno::invalid_argument,
         "any_tensor: too few bytes");
   check(wasi_nn::any_tensor::from_bytes(static_cast<tensor_type>(9), shape, bytes).error() ==

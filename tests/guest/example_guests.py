@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from tests.guest.conftest import Compiler, Need, Runtime
 
 Done = subprocess.CompletedProcess[str]
+UNSAFE = (
+    "\x01\x07\x1b\x7f\x80\x9b\x9f\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"
+    "\u2066\u2067\u2068\u2069"
+)
+"""What drives a terminal, or turns the direction of writing."""
+LEFT_ALONE = "a~\u00a0\u00e9\u061b\u061d\u200d\u2010\u2027\u202f\u2065\u206a\u20ac\u4f60\U0001f600"
+"""Their neighbours and others."""
 
 
 @dataclass(frozen=True, slots=True)

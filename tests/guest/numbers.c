@@ -1,13 +1,14 @@
 /*
  * Runs one function of wasi_nn_image.h or wasi_nn_math.h: `numbers FUNCTION ARGUMENT...`, data on stdin, result on
- * stdout, as rust/numbers.rs does. Data and result are in memory of just their size, for a sanitizer to watch.
+ * stdout, as rust/numbers.rs does. Data and result are in memory of just their size, for a sanitizer to watch. In
+ * wasm one of the two ends where memory does, so that a byte too far traps: the data, or with -DGUARD_RESULT the result.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <wasi_nn_image.h>
 
-enum { MOST = 16 << 20, NUMBERS = 32 };
+enum { MOST = 16 << 20, NUMBERS = 32, POSITIONS = 4096 };
 
 static const char *name;
 static double numbers[NUMBERS];
@@ -21,7 +22,34 @@ static void *room(size_t bytes) {
   return memory;
 }
 
+#ifdef __wasm__
+enum { PAGE = 1 << 16 };
+
+static size_t pages; /* of memory, when something was put at its end */
+
+static void *room_at_the_end(size_t bytes) {
+  if (__builtin_wasm_memory_grow(0, bytes / PAGE + 1) == SIZE_MAX) exit(3);
+  pages = __builtin_wasm_memory_size(0);
+  return (void *)(pages * PAGE - bytes);
+}
+#endif
+
+/* Make room for a result, and guard it or the data. */
+static void prepare(size_t bytes) {
+#ifndef __wasm__
+  result = room(bytes);
+#elif defined(GUARD_RESULT)
+  result = room_at_the_end(bytes);
+#else
+  result = room(bytes);
+  data = memcpy(room_at_the_end(size), data, size);
+#endif
+}
+
 static int finish(wasi_nn_errno_t error, size_t bytes) {
+#ifdef __wasm__
+  if (pages != __builtin_wasm_memory_size(0)) exit(3); /* the end has moved: nothing was guarded */
+#endif
   if (!error && fwrite(result, 1, bytes, stdout) != bytes) exit(3);
   return error;
 }
@@ -29,7 +57,7 @@ static int finish(wasi_nn_errno_t error, size_t bytes) {
 /* A function, how many bytes its result has, and the call. */
 #define CASE(function, bytes, call) \
   if (strcmp(name, function) == 0) { \
-    result = room(bytes); \
+    prepare(bytes); \
     return finish(call, bytes); \
   }
 
@@ -104,16 +132,16 @@ static int on_image(void) {
 }
 
 static int narrowed(const size_t *positions, size_t count) {
-  uint32_t *narrow = room(count * sizeof *narrow);
+  uint32_t *narrow = result;
   for (size_t i = 0; i < count; i++) narrow[i] = (uint32_t)positions[i];
-  result = narrow;
   return finish(0, count * sizeof *narrow);
 }
 
 static int on_positions(size_t n) {
-  static size_t positions[4096];
-  static wasi_nn_score_t best[4096];
+  static size_t positions[POSITIONS];
+  static wasi_nn_score_t best[POSITIONS];
   size_t count;
+  prepare(POSITIONS * sizeof(uint32_t));
   if (strcmp(name, "math_argmax") == 0) {
     const wasi_nn_errno_t error = wasi_nn_argmax(data, n, positions);
     return error ? error : narrowed(positions, 1);

@@ -156,6 +156,10 @@ static void test_arrays(void) {
     refused = refused && NORMALISE[i](bytes, &none, mean, mean, 0, other_floats) == BAD;
   }
   check(refused && memcmp(other_floats, untouched, sizeof other_floats) == 0, "normalise: each wrong argument");
+  const wasi_nn_image_t huge = image(1, 1, SIZE_MAX / 4 + 1);
+  check(NORMALISE[0](bytes, &huge, mean, mean, huge.channels, other_floats) == LARGE &&
+            NORMALISE[1](bytes, &huge, mean, mean, huge.channels, other_floats) == LARGE,
+        "normalise: bytes that wrap where the samples' do not");
   check(NORMALISE[0](bytes, &small, mean, mean, 48, other_floats) == 0, "normalise: good ones");
 }
 

@@ -147,6 +147,28 @@ def test_the_toolchain_file_says_what_is_missing(cmake: str, prefix: Path, proje
     assert "no wasi-sdk at '/no/such': set WASI_SDK_PATH" in " ".join(done.stderr.split())
 
 
+def test_the_toolchain_file_refuses_a_relative_path_by_name(
+    wasi_sdk: Compiler, cmake: str, project: Path
+) -> None:
+    """From where CMake stands it may even be there, but not from where each of the compiler's checks does."""
+    (project / "CMakeLists.txt").write_text(PROJECT)
+    (project / "sdk").symlink_to(wasi_sdk.c.parent.parent)
+    toolchain = f"-DCMAKE_TOOLCHAIN_FILE={ROOT / 'guest/c/cmake/wasi-sdk.cmake'}"
+    done = run(cmake, "-S", ".", "-B", "build", toolchain, cwd=project, WASI_SDK_PATH="sdk")
+    assert done.returncode != 0
+    assert "WASI_SDK_PATH is the relative path 'sdk': make it absolute" in " ".join(done.stderr.split())
+
+
+def test_a_relative_path_as_an_option_is_cmake_s_to_make_absolute(
+    wasi_sdk: Compiler, cmake: str, project: Path
+) -> None:
+    text = "cmake_minimum_required(VERSION 3.16)\nproject(p C)\nadd_executable(part part.c)\n"
+    (project / "CMakeLists.txt").write_text(text)
+    (project / "sdk").symlink_to(wasi_sdk.c.parent.parent)
+    options = (f"-DCMAKE_TOOLCHAIN_FILE={ROOT / 'guest/c/cmake/wasi-sdk.cmake'}", "-DWASI_SDK_PATH=sdk")
+    ok(cmake, "-S", ".", "-B", "build", *options, cwd=project)
+
+
 @pytest.mark.parametrize(
     ("wanted", "is_found"), [("0.1", True), ("0.1.0", True), ("0.2", False), ("0.0", False), ("1", False)]
 )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.guest.conftest import ROOT
-from tests.guest.example_guests import Done, Guest, assert_refused, model, rust_guest
+from tests.guest.example_guests import LEFT_ALONE, UNSAFE, Done, Guest, assert_refused, model, rust_guest
 from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -156,8 +156,16 @@ def test_a_file_that_fails_does_not_keep_the_others_from_an_answer(host: Runtime
 
 
 def test_a_path_is_shown_without_what_could_drive_a_terminal(guest: Guest) -> None:
-    done = guest.run_alone("/model", "/files/\x1b[31m")
-    assert_refused(done, "filetype", "cannot read /files/?[31m: ")
+    done = guest.run_alone("/model", f"/files/{UNSAFE}{LEFT_ALONE}")
+    assert_refused(done, "filetype", f"cannot read /files/{'?' * len(UNSAFE)}{LEFT_ALONE}: ")
+
+
+def test_labels_are_shown_without_what_could_drive_a_terminal(guest: Guest, tmp_path: Path) -> None:
+    labels = [f"{UNSAFE}{LEFT_ALONE}", *["name"] * 213]
+    (tmp_path / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
+    seen = StandIn(output=np.eye(1, 214, dtype=np.float32).tobytes())
+    done = guest.run_alone("--name", "net", "/model", "/files/Makefile", model=tmp_path, host=seen)
+    assert done.stdout == f"{'?' * len(UNSAFE)}{LEFT_ALONE} 100%  /files/Makefile\n"
 
 
 @pytest.mark.parametrize("missing", ["magika.onnx", "labels.txt"])
@@ -165,6 +173,16 @@ def test_a_missing_part_of_the_model_is_named(guest: Guest, tmp_path: Path, miss
     shutil.copytree(guest.model, tmp_path / "model", ignore=shutil.ignore_patterns(missing))
     done = guest.run_alone("/model", "/files/Makefile", model=tmp_path / "model")
     assert_refused(done, "filetype", f"cannot read /model/{missing}: No such file or directory")
+
+
+@pytest.mark.parametrize("part", ["magika.onnx", "labels.txt"])
+def test_a_part_of_the_model_that_is_too_large_is_refused(guest: Guest, tmp_path: Path, part: str) -> None:
+    """Not cut: a model would be damaged, a list of labels another one."""
+    shutil.copytree(guest.model, tmp_path / "model")
+    with (tmp_path / "model" / part).open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    done = guest.run_alone("/model", "/files/Makefile", model=tmp_path / "model")
+    assert_refused(done, "filetype", f"cannot read /model/{part}: it has over 64 MiB")
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"\x08\x07" * 100])
@@ -189,6 +207,13 @@ def test_a_model_of_another_number_of_answers_is_refused(guest: Guest, scores: i
     seen = StandIn(output=bytes(4 * scores))
     done = guest.run_alone("--name", "net", "/model", "/files/Makefile", host=seen)
     assert_refused(done, "filetype", "cannot ")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("-inf"), float("inf"), -30, -1e-9, 1.001])
+def test_scores_that_are_no_shares_are_no_answer(guest: Guest, score: float) -> None:
+    seen = StandIn(output=np.full(214, score, np.float32).tobytes())
+    done = guest.run_alone("--name", "net", "/model", "/files/Makefile", host=seen)
+    assert_refused(done, "filetype", "cannot use the model: it has no number from 0 to 1")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from examples import packages
 from examples.language import model as recipe
 from tests.guest.conftest import ROOT
-from tests.guest.example_guests import Done, Guest, assert_refused, model, rust_guest
+from tests.guest.example_guests import LEFT_ALONE, UNSAFE, Done, Guest, assert_refused, model, rust_guest
 from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -147,11 +147,19 @@ def test_a_huge_text_is_refused(guest: Guest, tmp_path: Path) -> None:
 
 
 def test_a_line_is_shown_without_what_could_drive_a_terminal(guest: Guest, tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("This is an English \x1b[31msentence.\n")
+    unsafe = "".join(c for c in UNSAFE if len(f"a{c}b".splitlines()) == 1)
+    (tmp_path / "text").write_text(f"A sentence {unsafe}{LEFT_ALONE}.\n", encoding="utf-8")
     done = guest.run_alone(
         "--name", "net", "/model", "/files/text", files=tmp_path, host=StandIn(output=bytes(200))
     )
-    assert done.stdout.endswith("This is an English ?[31msentence.\n")
+    assert done.stdout.endswith(f"A sentence {'?' * len(unsafe)}{LEFT_ALONE}.\n")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("-inf"), float("inf"), -30, -1e-9, 1.001])
+def test_scores_that_are_no_shares_are_no_answer(guest: Guest, score: float) -> None:
+    seen = StandIn(output=np.full(50, score, np.float32).tobytes())
+    done = guest.run_alone("--name", "net", "/model", f"/files/{SENTENCES.name}", host=seen)
+    assert_refused(done, "language", "cannot use the model: it has no number from 0 to 1")
 
 
 @pytest.mark.parametrize("missing", ["model.xml", "model.bin", "ngrams.txt", "labels.txt"])

@@ -104,7 +104,11 @@ def compute(wasi_sdk: Compiler, native: Compiler, tmp_path_factory: pytest.TempP
     guests = [guest("numbers", flags) for flags in ("", SIMD)]
     guests += [
         wasi_sdk.build(PROGRAM, out / name, "-std=c11", "-Wconversion", *flags)
-        for name, flags in {"scalar.wasm": (), "simd.wasm": ("-msimd128",)}.items()
+        for name, flags in (
+            ("scalar.wasm", ()),
+            ("simd.wasm", ("-msimd128",)),
+            ("simd-result.wasm", ("-msimd128", "-DGUARD_RESULT")),
+        )
     ]
     flags = ("-std=c11", "-ffp-contract=off", "-DWASI_NN_NATIVE", "-g", *SANITIZERS)
     program = native.build(PROGRAM, out / "native", *flags)

@@ -197,6 +197,7 @@ def test_our_host_says_that_the_name_is_unknown(host: Runtime, classifier: Class
         (("/model", "a.png", "b.png"), "one word too many: b.png"),
         (("--name", "net", "/model", "a.png"), "MODEL_DIR and --name exclude each other"),
         (("--top", "/model", "a.png"), "there is no option --top"),
+        (("--\x1b[31m", "/model", "a.png"), "there is no option --?[31m"),
     ],
 )
 def test_bad_usage_says_what_is_wrong(host: Runtime, photo: Path, words: tuple[str, ...], why: str) -> None:

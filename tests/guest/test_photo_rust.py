@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from tests.guest.conftest import ROOT
-from tests.guest.example_guests import Done, Guest, assert_refused, c_guest, model, rust_guest
+from tests.guest.example_guests import (
+    LEFT_ALONE,
+    UNSAFE,
+    Done,
+    Guest,
+    assert_refused,
+    c_guest,
+    model,
+    rust_guest,
+)
 from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -159,6 +168,21 @@ def test_a_model_of_another_number_of_classes_is_refused(guest: Guest, scores: i
     seen = StandIn(output=bytes(4 * scores))
     done = guest.run_alone("--name", "net", "/model", "/files/coffee.ppm", host=seen)
     assert_refused(done, "photo", "cannot ")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("-inf"), float("inf"), -30, -1e-9, 1.001])
+def test_scores_that_are_no_shares_are_no_answer(guest: Guest, score: float) -> None:
+    seen = StandIn(output=np.full(1000, score, np.float32).tobytes())
+    done = guest.run_alone("--name", "net", "/model", "/files/coffee.ppm", host=seen)
+    assert_refused(done, "photo", "cannot use the model: its scores are not from 0 to 1")
+
+
+def test_labels_are_shown_without_what_could_drive_a_terminal(guest: Guest, tmp_path: Path) -> None:
+    labels = [f"{UNSAFE}{LEFT_ALONE}", *["name"] * 999]
+    (tmp_path / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
+    seen = StandIn(output=np.eye(1, 1000, dtype=np.float32).tobytes())
+    done = guest.run_alone("--name", "net", "/model", "/files/coffee.ppm", model=tmp_path, host=seen)
+    assert done.stdout.splitlines()[0] == f"  1  100.0%  {'?' * len(UNSAFE)}{LEFT_ALONE}"
 
 
 @pytest.mark.parametrize(

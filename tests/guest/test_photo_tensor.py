@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.guest import png
+from tests.guest.example_guests import LEFT_ALONE, UNSAFE
 from tests.guest.numbers_reference import area
 from tests.guest.stand_in import TOO_LARGE, Ran, StandIn
 
@@ -178,6 +179,35 @@ def test_the_answer_is_five_lines_in_columns(classifier: Classifier) -> None:
 def test_without_labels_the_classes_have_numbers(classifier: Classifier) -> None:
     ran = classifier.run(StandIn(output=answer({967: 1})), png.encode(np.zeros((9, 9, 3), np.uint8)))
     assert ran.stdout.decode().splitlines()[0] == "  1  100.0%  class 967"
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("-inf"), float("inf"), -30, -1e-9, 1.001, 1e30])
+def test_scores_that_are_no_shares_are_no_answer(classifier: Classifier, score: float) -> None:
+    ran = classifier.run(
+        StandIn(output=np.full(1000, score, np.float32).tobytes()),
+        png.encode(np.zeros((9, 9, 3), np.uint8)),
+    )
+    assert (ran.code, ran.stdout) == (1, b"")
+    assert ran.stderr == "photo: cannot use model net: its scores are not from 0 to 1\n"
+
+
+def test_fewer_than_five_shares_are_no_answer_either(classifier: Classifier) -> None:
+    scores = np.full(1000, -1, np.float32)
+    scores[:4] = 0.2
+    ran = classifier.run(StandIn(output=scores.tobytes()), png.encode(np.zeros((9, 9, 3), np.uint8)))
+    assert (ran.code, ran.stdout) == (1, b"")
+
+
+def test_labels_are_shown_without_what_could_drive_a_terminal(classifier: Classifier) -> None:
+    labels = [f"{UNSAFE}{LEFT_ALONE}", *["name"] * 999]
+    (classifier.folder / "labels").write_text("\n".join(labels), encoding="utf-8")
+    ran = classifier.run(
+        StandIn(output=answer({0: 1})),
+        png.encode(np.zeros((9, 9, 3), np.uint8)),
+        "--labels",
+        "/in/labels",
+    )
+    assert ran.stdout.decode().splitlines()[0] == f"  1  100.0%  {'?' * len(UNSAFE)}{LEFT_ALONE}"
 
 
 @pytest.mark.parametrize("lines", [0, 1, 999, 1001])

@@ -9,16 +9,22 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
+import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 import pytest
+from openvino import opset13 as ops
 
 import host
+from tests.guest import png
 from tests.guest.conftest import ROOT
+from tests.guest.example_guests import LEFT_ALONE, UNSAFE
 from tests.guest.rust_tools import FOR_WASM, GUESTS, TARGET_DIR, run, tool
 from tests.host import models
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from host.api import WorkerOptions
     from tests.guest.conftest import Compiler
 
 PAGE = (ROOT / "docs/map.md").read_text(encoding="utf-8")
@@ -59,6 +65,18 @@ def test_the_guest_of_the_page_answers(
         with pytest.raises(host.RecordError, match=r"^a record has at most 79 bytes \(code 1\)$"):
             worker.call(b"x" * 80)
         assert [worker.call(b"y" * 79), worker.call(b""), worker.call(b"z")] == [b"Y" * 79, b"", b"Z"]
+
+
+def test_the_example_in_the_header_is_that_of_the_page() -> None:
+    """Which is compiled, and run."""
+    header = (ROOT / "guest/c/include/wasi_nn_reactor.h").read_text(encoding="utf-8")
+    comment = header[: header.index("*/")]
+    lines = re.findall(
+        r"^ \*     (.*)$|^ \*$",
+        comment[comment.index("#include") - 8 : comment.index("Compile")],
+        re.MULTILINE,
+    )
+    assert "\n".join(lines).strip() == block("c").strip()
 
 
 def test_the_header_is_clean_under_stricter_warnings(wasi_sdk: Compiler, tmp_path: Path) -> None:
@@ -194,6 +212,88 @@ def test_the_photo_guest_needs_its_model(photo_reactor: Path, shared: host.Host,
             with pytest.raises(host.RecordError, match="no graph is registered") as caught:
                 worker.call((photos / "coffee.png").read_bytes())
             assert "`squeezenet`" in caught.value.notes[0]
+
+
+def test_the_photo_guest_keeps_its_labels_but_once(
+    photo_reactor: Path, shared: host.Host, tmp_path: Path
+) -> None:
+    """Its model is not there, so that each record starts it again: 25 times the file would be too much."""
+    (tmp_path / "labels").write_bytes((b"x" * 2047 + b"\n") * 1000)
+    where: WorkerOptions = {"env": {"LABELS": "/files/labels"}, "dirs": [f"{tmp_path}::/files::ro"]}
+    where["max_memory"] = 32 << 20
+    with shared.worker(photo_reactor, **where) as worker:
+        for _ in range(25):
+            with pytest.raises(host.RecordError, match="no graph is registered"):
+                worker.call(b"")
+
+
+def test_the_photo_guest_reads_labels_again_that_were_wrong(
+    photo_reactor: Path, shared: host.Host, tmp_path: Path
+) -> None:
+    where: WorkerOptions = {"env": {"LABELS": "/files/labels"}, "dirs": [f"{tmp_path}::/files::ro"]}
+    where["max_memory"] = 32 << 20
+    with shared.worker(photo_reactor, **where) as worker:
+        (tmp_path / "labels").write_bytes((b"x" * 2047 + b"\n") * 999)
+        for _ in range(25):
+            with pytest.raises(host.RecordError, match="does not have 1000 lines"):
+                worker.call(b"")
+        (tmp_path / "labels").write_bytes(b"x\n" * 1000)
+        with pytest.raises(host.RecordError, match="no graph is registered"):
+            worker.call(b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/files/none", "/files/none: No such file or directory"),
+        ("/files/\x1b[31m", "/files/?[31m: No such file or directory"),
+        ("/elsewhere", "/elsewhere: the guest was given no folder with this path"),
+        (f"/{'a' * 5000}", "aaaa: "),
+    ],
+)
+def test_the_photo_guest_says_why_it_has_no_labels(
+    photo_reactor: Path, shared: host.Host, tmp_path: Path, path: str, why: str
+) -> None:
+    says = f"cannot read the labels .*{re.escape(why)}"
+    with (
+        shared.worker(photo_reactor, env={"LABELS": path}, dirs=[f"{tmp_path}::/files"]) as worker,
+        pytest.raises(host.RecordError, match=says),
+    ):
+        worker.call(b"")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> host.Host:
+    """Return a host whose `squeezenet` answers for class n with the square root of number n of its input."""
+    x = ops.parameter([1, 3, 227, 227], np.float32)
+    flat = ops.reshape(x, ops.constant(np.array([1, -1], np.int64)), special_zero=False)
+    some = ops.slice(flat, *(ops.constant(np.array([n], np.int64)) for n in (0, 1000, 1, 1)))
+    path = tmp_path_factory.mktemp("scored") / "roots.xml"
+    xml, weights = models.ir(openvino.Model([ops.sqrt(some)], [x], "roots"))
+    path.write_bytes(xml)
+    path.with_suffix(".bin").write_bytes(weights)
+    return host.Host({"squeezenet": path}, cache=False)
+
+
+@pytest.mark.parametrize("grey", [0, 255], ids=["NaN", "over 1"])
+def test_the_photo_guest_takes_no_scores_that_are_no_shares(
+    photo_reactor: Path, scored: host.Host, grey: int
+) -> None:
+    photo = png.encode(np.full((9, 9, 3), grey, np.uint8))
+    says = "the model's scores are not from 0 to 1"
+    with scored.worker(photo_reactor) as worker, pytest.raises(host.RecordError, match=says):
+        worker.call(photo)
+
+
+def test_the_photo_guest_s_labels_have_nothing_that_drives_a_terminal(
+    photo_reactor: Path, scored: host.Host, tmp_path: Path
+) -> None:
+    """The input is blue minus 104: a grey of 104 has the score 0 for all."""
+    (tmp_path / "labels").write_text(f"{UNSAFE}{LEFT_ALONE}\n" * 1000, encoding="utf-8")
+    where: WorkerOptions = {"env": {"LABELS": "/files/labels"}, "dirs": [f"{tmp_path}::/files::ro"]}
+    with scored.worker(photo_reactor, **where) as worker:
+        answer = worker.call(png.encode(np.full((9, 9, 3), 104, np.uint8))).decode()
+    assert answer == f"  0.0%  {'?' * len(UNSAFE)}{LEFT_ALONE}\n" * 5
 
 
 @pytest.mark.usefixtures("model", "photos")

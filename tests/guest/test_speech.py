@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.guest.example_guests import Done, Guest, assert_refused, c_guest, model
+from tests.guest.example_guests import LEFT_ALONE, UNSAFE, Done, Guest, assert_refused, c_guest, model
 from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -125,10 +125,11 @@ EXTENSIBLE = chunk(
         wav(EXTENSIBLE, chunk(b"data", SAMPLES.tobytes())),
         wav(chunk(b"LIST", b"odd"), pcm(), chunk(b"bext", b""), chunk(b"data", SAMPLES.tobytes())),
         wav(pcm(), chunk(b"data", SAMPLES.tobytes()), b"trailing"),
+        b"RIFF\xff\xff\xff\xff" + wav(pcm(), b"data\xff\xff\xff\xff", SAMPLES.tobytes())[8:],
         wav(pcm(2), chunk(b"data", np.repeat(SAMPLES, 2).tobytes())),
         wav(pcm(2), chunk(b"data", np.stack([SAMPLES + 9, SAMPLES - 9], 1).astype("<i2").tobytes())),
     ],
-    ids=["plain", "extensible", "other chunks", "more behind", "two channels", "two that differ"],
+    ids=["plain", "extensible", "other chunks", "more behind", "streamed", "two channels", "two that differ"],
 )
 def test_the_samples_are_read_out_of_any_proper_file(guest: Guest, tmp_path: Path, file: bytes) -> None:
     np.testing.assert_array_equal(heard(guest, tmp_path, file), SAMPLES / np.float32(32768))
@@ -155,7 +156,9 @@ WHOLE = wav(pcm(), chunk(b"data", SAMPLES.tobytes()))
         (wav(pcm(bits=24), chunk(b"data", b"ab")), "its samples are not 16-bit PCM"),
         (wav(pcm(kind=3), chunk(b"data", b"ab")), "its samples are not 16-bit PCM"),
         (wav(pcm(kind=0xFFFE), chunk(b"data", b"ab")), "its samples are not 16-bit PCM"),
-        (wav(pcm(), b"data\xff\xff\xff\xff", b"ab"), "it ends early"),
+        (wav(pcm(), b"data\xfe\xff\xff\xff", b"ab"), "it ends early"),
+        (wav(pcm(), b"data\xff\xff\xff\xff"), "it has no samples"),
+        (wav(b"data\xff\xff\xff\xff", b"ab"), "its samples come before their format"),
         (wav(pcm(), b"LIST\xff\xff\xff\xff", b"ab"), "it ends early"),
         (wav(pcm(), b"LIST\xf8\xff\xff\xff", b"ab"), "it ends early"),
     ],
@@ -172,9 +175,9 @@ def test_as_many_channels_as_a_file_can_claim_are_mixed(guest: Guest, tmp_path: 
     assert heard(guest, tmp_path, file)[0] == -1
 
 
-@pytest.mark.parametrize("path", ["none.wav", "\x1b[31m.wav", ""])
+@pytest.mark.parametrize("path", ["none.wav", f"{UNSAFE}{LEFT_ALONE}", ""])
 def test_a_recording_that_is_not_there_is_named(guest: Guest, path: str) -> None:
-    shown = path.replace("\x1b", "?")
+    shown = path.replace(UNSAFE, "?" * len(UNSAFE))
     assert_refused(guest.run_alone(*BY_NAME, f"/files/{path}"), "speech", f"recording /files/{shown}: ")
 
 
@@ -216,6 +219,7 @@ def test_a_model_with_other_outputs_is_refused(guest: Guest, output: bytes) -> N
         (("/model", "a.wav", "b.wav"), "one word too many: b.wav"),
         (("--name", "net", "/model", "a.wav"), "MODEL_DIR and --name exclude each other"),
         (("--loud", "/model", "a.wav"), "there is no option --loud"),
+        (("--\x1b[31m", "/model", "a.wav"), "there is no option --?[31m"),
     ],
 )
 def test_bad_usage_says_what_is_wrong(guest: Guest, words: tuple[str, ...], why: str) -> None:

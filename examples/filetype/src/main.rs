@@ -67,10 +67,10 @@ impl Classifier {
             .and_then(|()| self.context.get_output_into(0, &mut self.scores));
         let count = ran.map_err(|error| format!("cannot run the model on {}: {error}", shown(path)))?;
         match argmax(&self.scores) {
-            Some(best) if count == self.labels.len() => {
+            Some(best) if count == self.labels.len() && (0.0..=1.0).contains(&self.scores[best]) => {
                 Ok((&self.labels[best], (100.0 * self.scores[best] + 0.5) as u32))
             }
-            _ => Err("cannot use the model: it does not answer with a number for each label".into()),
+            _ => Err("cannot use the model: it has no number from 0 to 1 for each label".into()),
         }
     }
 }
@@ -110,15 +110,23 @@ fn read(path: &str, part: Part) -> Result<Vec<u8>, String> {
             let size = file.seek(SeekFrom::End(0))?;
             file.seek(SeekFrom::Start(size.saturating_sub(BLOCK)))?;
         }
-        file.take(if part == Part::Whole { MAX_FILE } else { BLOCK }).read_to_end(&mut data)
+        file.take(if part == Part::Whole { MAX_FILE + 1 } else { BLOCK }).read_to_end(&mut data)
     });
-    read.map_err(|error| format!("cannot read {}: {error}", shown(path)))?;
+    let failed = |why: &str| format!("cannot read {}: {why}", shown(path));
+    read.map_err(|error| failed(&error.to_string()))?;
+    if data.len() as u64 > MAX_FILE {
+        return Err(failed("it has over 64 MiB"));
+    }
     Ok(data)
 }
 
-/// A text with what could drive a terminal shown, not sent.
+/// A text with what could drive a terminal or turn the direction of writing shown, not sent.
 fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    let is_unsafe = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_unsafe(c) { '?' } else { c }).collect()
 }
 
 fn run(name: Option<&str>, folder: &str, files: &[&str]) -> Result<bool, String> {

@@ -65,10 +65,10 @@ impl Classifier {
         let count = self.run().map_err(|error| format!("cannot run the model: {error}"))?;
         let mut best = [Score::default()];
         match top_k(&self.scores, &mut best) {
-            [best] if count == self.labels.len() => {
+            [best] if count == self.labels.len() && (0.0..=1.0).contains(&best.score) => {
                 Ok(Some((&self.labels[best.index], (100.0 * best.score + 0.5) as u32)))
             }
-            _ => Err("cannot use the model: it does not answer with a number for each label".into()),
+            _ => Err("cannot use the model: it has no number from 0 to 1 for each label".into()),
         }
     }
 
@@ -142,9 +142,13 @@ fn read_text(path: &str) -> Result<String, String> {
     String::from_utf8(data).map_err(|_| failed("it is not UTF-8"))
 }
 
-/// A text with what could drive a terminal shown, not sent.
+/// A text with what could drive a terminal or turn the direction of writing shown, not sent.
 fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    let is_unsafe = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_unsafe(c) { '?' } else { c }).collect()
 }
 
 fn run(name: Option<&str>, folder: &str, file: &str) -> Result<(), String> {

@@ -93,6 +93,15 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
     }
 }
 
+/// A text with what could drive a terminal or turn the direction of writing shown, not sent.
+fn shown(text: &str) -> String {
+    let is_unsafe = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_unsafe(c) { '?' } else { c }).collect()
+}
+
 fn run(name: Option<&str>, folder: &str, path: &str) -> Result<(), String> {
     let file = read(path)?;
     let (width, height, rgb) = parse_ppm(&file)
@@ -105,8 +114,13 @@ fn run(name: Option<&str>, folder: &str, path: &str) -> Result<(), String> {
     if scores.len() != CLASSES || labels.len() != CLASSES {
         return Err("cannot use the model: it does not have 1000 classes and a label for each".into());
     }
-    for (place, best) in (1..).zip(top_k(&scores, &mut [Score::default(); 5])) {
-        print(&format!("{place:3}  {:5.1}%  {}\n", 100.0 * best.score, labels[best.index]))?;
+    let mut room = [Score::default(); 5];
+    let five = top_k(&scores, &mut room);
+    if !five.iter().all(|best| (0.0..=1.0).contains(&best.score)) {
+        return Err("cannot use the model: its scores are not from 0 to 1".into());
+    }
+    for (place, best) in (1..).zip(five) {
+        print(&format!("{place:3}  {:5.1}%  {}\n", 100.0 * best.score, shown(labels[best.index])))?;
     }
     Ok(())
 }

@@ -181,7 +181,8 @@ class span {
 
   constexpr T *data() const noexcept { return data_; }
   constexpr size_t size() const noexcept { return size_; }
-  constexpr size_t size_bytes() const noexcept { return size_ * sizeof(T); }
+  /** How many bytes that is; SIZE_MAX when they are more than memory can have, which no whole elements are. */
+  constexpr size_t size_bytes() const noexcept { return size_ > SIZE_MAX / sizeof(T) ? SIZE_MAX : size_ * sizeof(T); }
   constexpr bool empty() const noexcept { return size_ == 0; }
   constexpr T *begin() const noexcept { return data_; }
   constexpr T *end() const noexcept { return size_ ? data_ + size_ : data_; }

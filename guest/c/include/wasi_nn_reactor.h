@@ -2,7 +2,10 @@
  * wasi_nn_reactor.h: make a guest that stays alive and answers records: bytes in, bytes out, as often as the
  * host likes. What it loads for the first record, a graph and a context for one, is there for all later ones.
  *
- *     static int shout(const uint8_t *record, size_t size, wasi_nn_answer_t *answer) {
+ *     #include <ctype.h>
+ *     #include <wasi_nn_reactor.h>
+ *
+ *     static int shout(uint8_t *record, size_t size, wasi_nn_answer_t *answer) {
  *       static char text[80];
  *       if (size >= sizeof text) return wasi_nn_answer_text(answer, "a record has at most 79 bytes"), 1;
  *       for (size_t i = 0; i < size; i++) text[i] = (char)toupper(record[i]);

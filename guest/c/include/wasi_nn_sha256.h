@@ -19,7 +19,7 @@
  */
 static inline void wasi_nn_sha256(const uint8_t *data, size_t size, uint8_t digest_out[32]);
 
-/** Return whether bytes have the SHA-256 that a string says in 64 lower-case hexadecimal digits. */
+/** Return whether bytes have the SHA-256 that a string says in 64 lower-case hexadecimal digits; NULL says none. */
 static inline int wasi_nn_sha256_is(const uint8_t *data, size_t size, const char *hex);
 
 /**
@@ -55,7 +55,8 @@ static inline wasi_nn_errno_t wasi_nn_load_expected(
  * @param target The kind of device to execute on.
  * @param graph_out The graph's handle. Undefined on error.
  * @param file_error_out Names the file that could not be read, with a `code`, or that has another hash, with the
- *        `code` 0; else its `path` is NULL: then the error is the host's. NULL when the caller does not want to know.
+ *        `code` 0 (a part without a file that is not to be empty: `path` is ""); else its `path` is NULL: then the error
+ *        is the host's. NULL when the caller does not want to know.
  * @return 0 on success; `invalid_argument` for another hash or more files; else as `wasi_nn_load_file_malloc`.
  */
 WASI_NN_MUST_CHECK
@@ -126,6 +127,7 @@ static inline void wasi_nn_sha256(const uint8_t *data, size_t size, uint8_t dige
 static inline int wasi_nn_sha256_is(const uint8_t *data, size_t size, const char *hex) {
   uint8_t digest[32];
   size_t i;
+  if (!hex) return 0;
   wasi_nn_sha256(data, size, digest);
   for (i = 0; i < 2 * sizeof digest; i++) {
     /* A shorter string ends the loop at its NUL. */
@@ -177,7 +179,7 @@ static inline wasi_nn_errno_t wasi_nn_load_expected_file_malloc(
     error = WASI_NN_ERRNO_TOO_LARGE;
   } else if (!file_error.path && count <= 2) {
     error = wasi_nn_load_expected(parts, sha256, count, encoding, target, graph_out, &other);
-    if (other < count) file_error.path = paths[other];
+    if (other < count) file_error.path = paths[other] ? paths[other] : "";
   }
   free(data[0]);
   free(data[1]);
