@@ -13,6 +13,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from host import guests, runner
+from host.backends.remote_address import is_remote
 from host.bulk import OUTPUT_BYTES, Worker
 from host.cache import CacheUnusableError, user_cache
 from host.capture import Capture, capture
@@ -48,6 +49,9 @@ class GraphOptions(TypedDict, total=False):
     hint: str
     layout: str
     sha256: str
+    timeout: float | str
+    ca: str
+    header: str
 
 
 class WorkerOptions(TypedDict, total=False):
@@ -75,13 +79,18 @@ class Graphs:
     """Models for guests to load by name, collected before a Host is made of them."""
 
     def __init__(self, models: Mapping[str, str | PathLike[str]] | None = None) -> None:
-        """Begin with `models`: name to model file or folder; RegistrationError as of `add`."""
+        """Begin with `models`: name to model file, folder or address; RegistrationError as of `add`."""
         self._entries: list[entries.Entry] = []
         for name, path in (models or {}).items():
             self.add(name, path)
 
     def add(self, name: str, path: str | PathLike[str], **options: Unpack[GraphOptions]) -> Self:
-        """Add one model; RegistrationError when it does not exist or an option cannot be."""
+        """Add one model; RegistrationError when it does not exist or an option cannot be.
+
+        `path` may be the address of one on a server, `v2+grpc://HOST:PORT/MODEL`, which has to be a str.
+        """
+        if isinstance(path, str) and is_remote(path):
+            return self._with(entries.remote_entry(f"graph `{name}`", name, path, {**options}))
         return self._with(entries.entry(f"graph `{name}`", name, Path(path), {**options}))
 
     def add_folder(self, folder: str | PathLike[str]) -> Self:
@@ -196,6 +205,7 @@ class Host:
             BadGuestError: The guest, or a folder for it, cannot be used.
             GuestTrapError: It trapped. This and the next have what it wrote until then.
             LimitError: One of `timeout`, `max_memory` and `fuel` ended it.
+            OSError: The process is short of what a guest takes, such as open files.
             ValueError: An option makes no sense.
             TypeError: `arguments` or `dirs` is a str, or a folder is none of these.
         """

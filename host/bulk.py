@@ -22,6 +22,7 @@ from host.reactor import Reactor, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from typing import Self
 
     from host.abi import ExecutionTarget
@@ -86,7 +87,9 @@ class Worker:
         code = guests.read_code(job.guest) if job.code is None else job.code
         self.job = replace(job, code=code)
         self._most = output_bytes
-        self._guest = (engines or Engines()).compiled(job.guest, code, job.bounds)
+        engines = engines or Engines()
+        self._has_cache = engines.has_cache
+        self._guest = engines.compiled(job.guest, code, job.bounds)
         self._backend = backend or cache(runner.openvino)
         self._heard = listener or Listener(lambda *_: None, lambda _: None, lambda _: None)
         self._listener = replace(self._heard, report=self._report)
@@ -103,9 +106,21 @@ class Worker:
         Raises:
             RecordError: There is none; the worker is ready for the next record.
             BadGuestError: The guest cannot be linked, or be given what the job says: no record will go.
+            OSError: The process is short of what a guest takes, such as open files.
         """
         self._notes.clear()
         return self._answer(record)
+
+    def moved(self, paths: Mapping[str, Path]) -> Worker:
+        """Return a new worker for the same job, with the files of the models in `paths` where these say."""
+        from host.api import Host  # noqa: PLC0415 - which imports this module
+
+        models = {
+            name: replace(model, path=paths.get(name, model.path))
+            for name, model in self.job.registry.models.items()
+        }
+        host = Host(cache=self._has_cache)
+        return host.job_worker(replace(self.job, registry=Registry(models)), self._most)
 
     def close(self) -> None:
         """End the guest; `call` starts it again."""
@@ -124,12 +139,14 @@ class Worker:
         plain = {field.name: getattr(self.job, field.name) for field in fields(self.job)}
         registry, serving = plain.pop("registry"), plain.pop("serving")  # have locks and views of dicts
         models, devices = dict(registry.models), dict(serving.devices)
-        return _made_again, (plain, models, serving.options, devices, self._most)
+        return _made_again, (plain, models, (serving.options, devices), self._most, self._has_cache)
 
     def _reacted(self, record: bytes) -> bytes:
         try:
             if self._reactor is None:
                 self._reactor = self._started()
+            else:
+                self._kept.forget()
             return self._reactor.call(record, self._most)
         except RefusedError as error:
             raise RecordError(str(error), tuple(self._notes)) from error
@@ -142,13 +159,13 @@ class Worker:
 
     def _started(self) -> Reactor:
         self._kept = Capture()
-        stdio = self._streams.enter_context(capture(self._kept, None, _STDERR_BYTES))
+        stdio = self._streams.enter_context(capture(self._kept, None, 0, _STDERR_BYTES))
         return Reactor(self._with(stdio), self._guest, self._backend, self._listener)
 
     def _run(self, record: bytes) -> bytes:
         kept = Capture()
         try:
-            with capture(kept, record, self._most + 1) as stdio:
+            with capture(kept, record, self._most + 1, _STDERR_BYTES) as stdio:
                 code = runner.run(self._with(stdio), self._guest, self._backend, self._listener, monotonic())
         except RunError as error:
             raise self._failed(str(error), kept) from error
@@ -162,7 +179,7 @@ class Worker:
         return replace(self.job, stdio=stdio)
 
     def _failed(self, what: str, kept: Capture) -> RecordError:
-        """Return the error, with the last lines that the guest wrote to stderr."""
+        """Return the error, with the last lines that the guest wrote to stderr for this record."""
         lines = kept.stderr.decode(errors="replace").strip().splitlines()[-_LINES_SHOWN:]
         return RecordError(": ".join([what, "; ".join(lines)] if lines else [what]), tuple(self._notes))
 
@@ -176,11 +193,11 @@ class Worker:
 def _made_again(
     plain: Mapping[str, Any],
     models: Mapping[str, NamedModel],
-    options: ModelOptions,
-    devices: Mapping[ExecutionTarget, str],
+    serving: tuple[ModelOptions, Mapping[ExecutionTarget, str]],
     output_bytes: int,
+    has_cache: bool,  # noqa: FBT001 - pickle gives arguments by position
 ) -> Worker:
     from host.api import Host  # noqa: PLC0415 - which imports this module
 
-    job = Job(**plain, registry=Registry(models), serving=Serving(options, devices))
-    return Host().job_worker(job, output_bytes)
+    job = Job(**plain, registry=Registry(models), serving=Serving(*serving))
+    return Host(cache=has_cache).job_worker(job, output_bytes)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import tempfile
+import termios
+from array import array
 from contextlib import contextmanager
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final, Self
 
 from host.job import Stdio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OUTPUT_BYTES: Final = 64 << 20
 """How much of each output stream is kept; the guest may write more, and is not told."""
@@ -26,18 +30,29 @@ class Capture:
         self.stdout = b""
         self.stderr = b""
         self.notes: tuple[str, ...] = ()
+        self.forget: Callable[[], None] = lambda: None
+        """Keep nothing of what was written to stderr until now; for the block of `capture`."""
 
 
 @contextmanager
-def capture(kept: Capture, stdin: bytes | None, most: int = OUTPUT_BYTES) -> Iterator[Stdio]:
+def capture(
+    kept: Capture, stdin: bytes | None, most: int = OUTPUT_BYTES, last: int | None = None
+) -> Iterator[Stdio]:
     """Give the files for a guest's streams; whoever opens them has closed them before the block is left.
 
     Args:
         kept: Where the output goes.
         stdin: What the guest reads; nothing when None.
         most: How many bytes of each output stream to keep.
+        last: How many of stderr to keep in place of that, not from its beginning but from its end; no note
+            tells of the others.
+
+    Raises:
+        OSError: The process is short of files, or of room for `stdin`.
     """
-    with _file(stdin) as given, _Pipe(most) as stdout, _Pipe(most) as stderr:
+    of_stderr = most if last is None else last
+    with _file(stdin) as given, _Pipe(most) as stdout, _Pipe(of_stderr, is_tail=last is not None) as stderr:
+        kept.forget = stderr.forget
         try:
             yield Stdio(given, stdout.path, stderr.path)
         finally:
@@ -52,10 +67,16 @@ def capture(kept: Capture, stdin: bytes | None, most: int = OUTPUT_BYTES) -> Ite
 class _Pipe:
     """What a guest writes to one stream, taken from a pipe by a thread; nothing of it touches a disk."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, is_tail: bool = False) -> None:
+        """Keep the first `most` bytes, or with `is_tail` the last."""
         self.dropped = 0
+        """How many more there were than the first `most`."""
         self._kept = bytearray()
         self._most = most
+        self._is_tail = is_tail
+        self._lock = Lock()
+        self._old = array("i", [0])
+        """How many bytes still in the pipe are not to be kept; an int of C, for `ioctl` to fill."""
         self._reader, self._writer = os.pipe()
         self._thread = Thread(target=self._drain, name="guest output", daemon=True)
 
@@ -78,12 +99,34 @@ class _Pipe:
             self._thread.join()
         return bytes(self._kept)
 
+    def forget(self) -> None:
+        """Keep nothing of what was written until now, be it taken from the pipe or still in it."""
+        with self._lock:
+            self._kept.clear()
+            fcntl.ioctl(self._reader, termios.FIONREAD, self._old)
+
     def _drain(self) -> None:
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
         with open(self._reader, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor has no path
-            while piece := stream.read(_PIECE_BYTES):
-                room = self._most - len(self._kept)
-                self._kept += piece[:room]
-                self.dropped += max(len(piece) - room, 0)
+            while True:
+                poll.poll()  # not within the lock
+                with self._lock:
+                    piece = stream.read(_PIECE_BYTES)
+                    if not piece:
+                        return
+                    self._keep(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        old = min(self._old[0], len(piece))
+        self._old[0] -= old
+        if self._is_tail:
+            self._kept += piece[old:]
+            del self._kept[: max(len(self._kept) - self._most, 0)]
+            return
+        room = self._most - len(self._kept)
+        self._kept += piece[old : old + room]
+        self.dropped += max(len(piece) - old - room, 0)
 
 
 @contextmanager

@@ -89,6 +89,8 @@ class Engines:
 
     def __init__(self, kept: Cache | None = None) -> None:
         """Compile what is not among what was `kept`, and keep it there."""
+        self.has_cache = kept is not None
+        """Whether what is compiled is kept for other processes."""
         self._kept = kept
         self._lock = Lock()
         self._workshops: dict[tuple[bool, bool], Workshop] = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+import errno
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from threading import Thread
+from queue import Empty, Queue, SimpleQueue
+from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,17 @@ AHEAD: Final = 4
 GRACE: Final = 1.0
 """Seconds beyond its time after which a record is given up together with the thread it is stuck in."""
 
+LOST_MOST: Final = 8
+"""How many threads may be left to themselves, or as many as there are workers where these are more."""
+
 _LOOK: Final = 0.2
+
+_SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What a file is not to blame for that cannot be read."""
+
+
+class StuckError(Exception):
+    """Too many threads are in something that does not end; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Lanes:
         self._worker = worker
         self._patience = None if timeout is None else 2 * timeout + GRACE
         self._timeout = timeout
+        self._lost_most = max(jobs, LOST_MOST)
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._lanes = [_Lane(worker(), self._tasks) for _ in range(jobs)]
         self.lost = 0
@@ -74,16 +85,32 @@ class Lanes:
     def answers(self, records: Iterable[Record], wait: Callable[[], None] = lambda: None) -> Iterator[Answer]:
         """Yield what becomes of each record, in order; `wait` is called now and then while nothing does.
 
-        Raises BadGuestError when a worker does.
+        Another thread takes the records, so that one which is long in coming holds no answer back.
+
+        Raises:
+            BadGuestError: From a worker; and so does OSError, when the process is short of something.
+            StuckError: More threads are lost than there may be.
+            Exception: Whatever the iterator `records` raises, after the answers to those before.
         """
-        waiting: deque[_Task] = deque()
-        for record in records:
-            waiting.append(_Task(record))
-            self._tasks.put(waiting[-1])
-            if len(waiting) > AHEAD * len(self._lanes):
-                yield self._answer(waiting.popleft(), wait)
-        while waiting:
-            yield self._answer(waiting.popleft(), wait)
+        waiting: Queue[_Task | Exception | None] = Queue(AHEAD * len(self._lanes))
+        is_over = Event()
+        Thread(target=self._feed, args=(records, waiting, is_over), name="records", daemon=True).start()
+        try:
+            while (task := _next(waiting, wait)) is not None:
+                if isinstance(task, Exception):
+                    raise task
+                yield self._answer(task, wait)
+        finally:
+            is_over.set()
+            with suppress(Empty):  # for the other thread not to wait for room in it
+                while True:
+                    waiting.get_nowait()
+
+    def answer(self, record: Record) -> Answer:
+        """Return what becomes of one record; raises as `answers`."""
+        task = _Task(record)
+        self._tasks.put(task)
+        return self._answer(task, lambda: None)
 
     def close(self) -> None:
         """End the workers that have come to an end with their records; call it when all are answered."""
@@ -91,6 +118,21 @@ class Lanes:
             self._tasks.put(None)
         for lane in self._lanes:
             lane.thread.join()
+
+    def _feed(
+        self, records: Iterable[Record], waiting: Queue[_Task | Exception | None], is_over: Event
+    ) -> None:
+        end: Exception | None = None
+        try:
+            for record in records:
+                task = _Task(record)
+                waiting.put(task)
+                if is_over.is_set():
+                    return
+                self._tasks.put(task)
+        except Exception as error:  # noqa: BLE001 - for who waits for the answers to raise
+            end = error
+        waiting.put(end)
 
     def _answer(self, task: _Task, wait: Callable[[], None]) -> Answer:
         while True:
@@ -109,8 +151,10 @@ class Lanes:
                     f"stuck for more than the {self._timeout:g} s it has, in an inference or a call of WASI"
                 )
                 lane.leave(task, Answer(task.record.name, error=reason))
-                self._lanes[number] = _Lane(self._worker(), self._tasks)
                 self.lost += 1
+                if self.lost > self._lost_most:
+                    raise StuckError(f"{self.lost} threads are {reason}")
+                self._lanes[number] = _Lane(self._worker(), self._tasks)
 
 
 class _Lane:
@@ -146,12 +190,27 @@ def _settle(task: _Task, answer: Answer | Exception) -> None:
             task.answer.set_exception(answer)
 
 
+def _next(waiting: Queue[_Task | Exception | None], wait: Callable[[], None]) -> _Task | Exception | None:
+    while True:
+        with suppress(Empty):
+            return waiting.get(timeout=_LOOK)
+        wait()
+
+
+def _read(record: Record) -> bytes | Answer:
+    try:
+        return record.read()
+    except OSError as error:
+        if error.errno in _SHORT_OF:
+            raise
+        return Answer(record.name, error=f"cannot be read: {error.strerror or error}")
+
+
 def _answered(worker: Worker, record: Record) -> Answer | Exception:
     try:
-        return Answer(record.name, worker.call(record.read()))
+        data = _read(record)
+        return data if isinstance(data, Answer) else Answer(record.name, worker.call(data))
     except RecordError as error:
         return Answer(record.name, error=str(error), notes=error.notes)
-    except OSError as error:
-        return Answer(record.name, error=f"cannot be read: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001 - for who waits for the answer to raise
         return error

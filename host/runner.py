@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from host.backends import Backend
     from host.cache import Cache
     from host.engines import Clock, Compiled
-    from host.job import Bounds, Job, Listener
+    from host.job import Bounds, Job, Listener, Stdio
     from host.tracing.observe import Recorder
     from host.wasmtime_c import CData
 
@@ -38,6 +38,10 @@ BENCH: Final = "bench"
 TABLE_ELEMENTS: Final = 1 << 20
 TABLES: Final = 16
 """What any guest may have: a table holds its functions, and compilers make one or two."""
+
+
+_BACKTRACE: Final = "wasm backtrace"
+"""What an error has in it that comes from code of the guest's, or from a function it called."""
 
 
 class ExitError(Exception):
@@ -62,6 +66,7 @@ def run(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Lis
         BadGuestError: The guest or what it was to be given cannot be used; none of its code has run.
         GuestTrapError: It trapped, or a WASI call failed in a way that ends it.
         LimitError: One of the bounds ended it.
+        OSError: The process is short of memory or files for it, or those of `job.stdio` cannot be opened.
     """
     guests.check_command(job.guest, guest.module)
     with (
@@ -183,6 +188,8 @@ def _not_started(message: str, job: Job) -> Exception:
         return LimitError(f"guest `{job.guest}` {reason}", "max_memory")
     if "limit" in text:
         return BadGuestError(f"guest `{job.guest}` wants more than this host gives to any: {text}")
+    if _BACKTRACE not in message:  # none of its code has run
+        return OSError(f"guest `{job.guest}` got no memory or files from the system: {text}")
     return GuestTrapError(_cause(message))
 
 
@@ -297,12 +304,19 @@ def _configure(wasi: WasiConfig, job: Job) -> None:
         wasi.inherit_stdout()
         wasi.inherit_stderr()
     else:
-        if job.stdio.stdin is not None:
-            wasi.stdin_file = job.stdio.stdin
-        wasi.stdout_file = job.stdio.stdout
-        wasi.stderr_file = job.stdio.stderr
+        _redirect(wasi, job.stdio)
     for preopen in job.preopens:
         try:
             wasi.preopen_dir(str(preopen.host), preopen.guest, not preopen.is_read_only)
         except WasmtimeError as error:
             raise BadGuestError(f"cannot open `{preopen.host}` for the guest: {error}") from error
+
+
+def _redirect(wasi: WasiConfig, stdio: Stdio) -> None:
+    try:
+        if stdio.stdin is not None:
+            wasi.stdin_file = stdio.stdin
+        wasi.stdout_file = stdio.stdout
+        wasi.stderr_file = stdio.stderr
+    except WasmtimeError as error:  # it does not say why
+        raise OSError(f"{error}; too many files may be open") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -15,23 +16,33 @@ _WINDOW: Final = 10.0
 class Progress:
     """A bar, the rate and what is left to wait."""
 
-    def __init__(self, total: int | None, done: int = 0) -> None:
-        """Begin; `total` is None when nobody knows, `done` were there before."""
+    def __init__(self, total: int | None, done: int = 0, unit: str = "", records: int | None = None) -> None:
+        """Begin; `total` is None when nobody knows, `done` were there before.
+
+        `unit` is what is counted when that is not records but parts with `records` in them: these come
+        seldom, so the rate is that of the whole time.
+        """
         self._total = total
+        self._unit = unit
+        self._window = inf if unit else _WINDOW
         self._shown = 0.0
         self._marks = [(monotonic(), done)]
+        self._records = records or 0
         self._is_on = console.has_terminal()
 
-    def show(self, done: int, failed: int, *, is_last: bool = False) -> None:
-        """Tell of so many records, failed ones among them; most calls do nothing."""
+    def show(self, done: int, failed: int, *, records: int = 0, is_last: bool = False) -> None:
+        """Tell of so many, failed ones among them, and of their `records`; most calls do nothing."""
         now = monotonic()
         if not self._is_on or (now - self._shown < _EVERY and not is_last):
             return
         self._shown = now
         self._marks.append((now, done))
-        while len(self._marks) > 2 and now - self._marks[1][0] > _WINDOW:  # noqa: PLR2004 - a first and a last
+        while len(self._marks) > 2 and now - self._marks[1][0] > self._window:  # noqa: PLR2004 - a first and a last
             del self._marks[0]
-        console.status(_text(done, self._total, failed, _rate(self._marks)))
+        rate, speed = _rate(self._marks), ""
+        if self._unit:
+            speed = f"{(records - self._records) / max(now - self._marks[0][0], _EVERY):.0f} records/s"
+        console.status(_text(done, self._total, failed, rate, (self._unit, speed or f"{rate:.1f}/s")))
 
     def clear(self) -> None:
         """Take the line away, for another to be written."""
@@ -49,8 +60,9 @@ def _rate(marks: list[tuple[float, int]]) -> float:
     return (done - before) / (now - since) if now > since else 0.0
 
 
-def _text(done: int, total: int | None, failed: int, rate: float) -> str:
-    parts = [f"{done} records" if total is None else f"{done}/{total}", f"{rate:.1f}/s"]
+def _text(done: int, total: int | None, failed: int, rate: float, told: tuple[str, str]) -> str:
+    unit, speed = told
+    parts = [f"{done} records" if total is None else f"{done}/{total} {unit}".rstrip(), speed]
     if total:
         full = _WIDTH * done // total
         parts.insert(0, f"[{'#' * full}{'.' * (_WIDTH - full)}]")

@@ -5,21 +5,24 @@ Beside FILE lies FILE.job, which says what made it: only the same job may add to
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import hashlib
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from host import answers
 from host.console import UsageError
 from host.errors import NnError
 from host.models import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from host.backends.remote_address import Remote
     from host.job import Job
     from host.lanes import Answer, Record
 
@@ -28,17 +31,7 @@ JOB_SUFFIX: Final = ".job"
 
 def line(answer: Answer) -> bytes:
     """Return the line for an answer: ASCII, so that it does no harm to a terminal."""
-    told: dict[str, object] = {"input": answer.name}
-    if answer.error is not None:
-        told["error"] = answer.error
-        if answer.notes:
-            told["notes"] = answer.notes
-    else:
-        try:
-            told["output"] = answer.output.decode()
-        except UnicodeDecodeError:
-            told["output_base64"] = base64.b64encode(answer.output).decode()
-    return json.dumps(told).encode() + b"\n"
+    return json.dumps({"input": answer.name, **answers.members(answer)}).encode() + b"\n"
 
 
 @dataclass(slots=True)
@@ -64,8 +57,8 @@ def begin(path: Path, made_by: dict[str, object]) -> Results:
         file = path.open("xb", buffering=0)
     except FileExistsError:
         raise UsageError(f"`{path}` exists: `--resume` goes on with it, or remove it") from None
-    _lock(path, file)
-    _write_job(path, made_by)
+    lock(path, file)
+    write_job(_job_file(path), made_by)
     return Results(file)
 
 
@@ -81,10 +74,10 @@ def resume(path: Path, made_by: dict[str, object], records: Iterator[Record]) ->
     if not path.exists():
         return begin(path, made_by)
     file = path.open("r+b", buffering=0)
-    _lock(path, file)
+    lock(path, file)
     if not path.stat().st_size:  # ended before it had begun
-        _write_job(path, made_by)
-    _check_job(path, made_by)
+        write_job(_job_file(path), made_by)
+    check_job(path, _job_file(path), made_by)
     results, end = Results(file), 0
     with path.open("rb") as reader:
         for written in reader:
@@ -99,10 +92,11 @@ def resume(path: Path, made_by: dict[str, object], records: Iterator[Record]) ->
     return results
 
 
-def identity(job: Job, code: bytes, **more: object) -> dict[str, object]:
+def identity(job: Job, code: bytes, left: Collection[str] = (), **more: object) -> dict[str, object]:
     """Return what tells a job from all that could give other results, as JSON has it.
 
-    `more` is what else there is to tell. UsageError when a model cannot be read.
+    `left` are options of models for which nothing was asked in general: they do not count where the model has
+    none of its own. `more` is what else there is to tell. UsageError when a model cannot be read.
     """
     serving = job.serving
     found = {
@@ -110,7 +104,11 @@ def identity(job: Job, code: bytes, **more: object) -> dict[str, object]:
         "models": {
             name: {
                 "sha256": _hash(name, model.path),
-                "options": asdict(model.options),
+                "options": {
+                    key: value
+                    for key, value in asdict(model.options).items()
+                    if key not in left or key in model.fixed
+                },
                 "fixed": sorted(model.fixed),
             }
             for name, model in sorted(job.registry.models.items())
@@ -129,33 +127,53 @@ def identity(job: Job, code: bytes, **more: object) -> dict[str, object]:
     return as_read
 
 
-def _hash(name: str, path: Path) -> str:
+def _hash(name: str, path: Path | Remote) -> str:
     try:
-        return files.sha256_of(*files.files_of(path))
+        return files.fingerprint(path)
     except (OSError, NnError) as error:
         raise UsageError(f"model `{name}` ({path}) cannot be read: {error}") from error
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return all files that come with a file of results, itself first; they need not be there."""
+    job = _job_file(path)
+    return path, job, _new(job)
 
 
 def _job_file(path: Path) -> Path:
     return path.with_name(path.name + JOB_SUFFIX)
 
 
-def _lock(path: Path, file: BinaryIO) -> None:
+def _new(job: Path) -> Path:
+    return job.with_name(f"{job.name}.new")
+
+
+def lock(path: Path, file: BinaryIO | int) -> None:
+    """Keep other runs from the file or folder at `path`, open as `file`; UsageError when one has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UsageError(f"`{path}` is being written by another run") from None
 
 
-def _write_job(path: Path, made_by: dict[str, object]) -> None:
-    job = _job_file(path)
-    new = job.with_name(f"{job.name}.new")
-    new.write_text(json.dumps(made_by, indent=1), encoding="utf-8")
+def write_job(job: Path, made_by: dict[str, object]) -> None:
+    """Write a job file, whole or not at all, to the disk, even if the machine goes down next; OSError."""
+    new = _new(job)
+    with new.open("w", encoding="utf-8") as file:
+        json.dump(made_by, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
     new.replace(job)
+    with suppress(OSError):  # not every file system has it, and not every folder may be read
+        folder = os.open(job.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
-def _check_job(path: Path, made_by: dict[str, object]) -> None:
-    job = _job_file(path)
+def check_job(path: Path, job: Path, made_by: dict[str, object]) -> None:
+    """Raise UsageError when it was not this job, by its job file, that made what is at `path`."""
     try:
         before = json.loads(job.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -93,6 +93,18 @@ def test_streams_of_the_process_when_asked_for() -> None:
     assert done.stdout == b"hello"
 
 
+def test_what_is_to_be_forgotten_is_not_kept() -> None:
+    """Whether it was taken from the pipe already or not: the one who takes it has a thread of its own."""
+    for _ in range(300):
+        kept = Capture()
+        with capture(kept, None, last=99) as stdio, open(stdio.stderr, "wb", buffering=0) as out:  # noqa: PTH123 - as WASI does
+            for text in (b"old", b"old and longer than what is kept"):
+                out.write(text)
+                kept.forget()
+            out.write(b"it is new")
+        assert kept.stderr == b"it is new"
+
+
 def test_output_beyond_what_is_kept_is_counted() -> None:
     """The guest is not stopped or blocked by it, and memory stays bounded."""
     kept = Capture()

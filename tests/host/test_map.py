@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fcntl
 import io
 import json
 import os
 import pty
+import resource
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
+import tracemalloc
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import host
+from host import lanes as lanes_module
+from host import processors
 from host.api import Host
-from host.commands import map as map_command
-from host.lanes import Answer, Lanes, Record
+from host.commands import records
+from host.job import Listener, Stdio
+from host.lanes import Answer, Lanes, Record, StuckError
 from tests.host import wasi
 from tests.host.reactors import COUNTED, ECHO, reactor, when
 from tests.host.wasi import ROOT, command, wait
@@ -50,6 +60,15 @@ def guest(tmp_path: Path) -> Path:
     """Return the file of GUEST."""
     path = tmp_path / "guest.wasm"
     path.write_bytes(GUEST)
+    return path
+
+
+@pytest.fixture
+def net(tmp_path: Path, pair: tuple[bytes, bytes]) -> Path:
+    """Return the file of a model."""
+    path = tmp_path / "net.xml"
+    path.write_bytes(pair[0])
+    path.with_suffix(".bin").write_bytes(pair[1])
     return path
 
 
@@ -323,13 +342,105 @@ def test_file_that_another_run_writes_is_left_alone(guest: Path, inputs: str, be
         fails(host_map(guest, "--inputs", inputs, "-o", begun, "--resume"), 2, "by another run")
 
 
-# Interrupts.
+@pytest.mark.parametrize(("first", "then"), [("1", "3"), ("3", "1")])
+def test_another_number_of_workers_goes_on(
+    guest: Path, inputs: str, net: Path, first: str, then: str
+) -> None:
+    """Although the models have another hint then."""
+    out = guest.with_name("out")
+    words = (guest, "--inputs", inputs, "--graph", f"net={net}", "-o", out)
+    host_map(*words, "--jobs", first)
+    text = out.read_bytes()
+    out.write_bytes(text[:99])
+    fails(host_map(*words, "--jobs", then, "--resume"), 3, "1 of 10 records")
+    assert out.read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (["--hint", "latency"], ["--hint", "throughput"]),
+        ([], ["--hint", "latency"]),
+        (["--threads", "1"], ["--threads", "2"]),
+        ([",hint=latency"], [",hint=throughput"]),
+        ([",threads=1"], [",threads=2"]),
+        ([], [",threads=1"]),
+    ],
+)
+def test_options_that_were_asked_for_tell_jobs_apart(
+    guest: Path, inputs: str, net: Path, first: list[str], then: list[str]
+) -> None:
+    """Of all models, and of one."""
+
+    def run(options: list[str], *more: str) -> subprocess.CompletedProcess[bytes]:
+        of_one = "".join(option for option in options if option.startswith(","))
+        of_all = [option for option in options if not option.startswith(",")]
+        words = (guest, "--inputs", inputs, "--graph", f"net={net}{of_one}", "-o", guest.with_name("out"))
+        return host_map(*words, *of_all, *more)
+
+    assert run(first).returncode == 3
+    fails(run(then, "--resume"), 2, "another job", "models")
+
+
+def test_results_among_the_inputs_are_no_records(guest: Path, tmp_path: Path) -> None:
+    """Neither in the first run, which finds what an earlier one left, nor in the next."""
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "out.job").write_text("left")
+    (tmp_path / "out.job.new").write_text("left")
+    words = (guest, "--inputs", f"{tmp_path}/[ao]*", "-o", tmp_path / "out")
+    assert host_map(*words).returncode == 0
+    (tmp_path / "also").symlink_to(tmp_path / "out")
+    (tmp_path / "b.txt").write_text("b")
+    done = host_map(*words, "--inputs", tmp_path / "b.txt", "--resume")
+    assert (done.returncode, done.stderr) == (0, b"")
+    found = [json.loads(line)["output"] for line in (tmp_path / "out").read_bytes().splitlines()]
+    assert found == ["a", "b"]
+
+
+def test_stdout_among_the_inputs_is_no_record(guest: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    with (tmp_path / "out").open("wb") as out:
+        words = [*MAP, "--no-cache", str(guest), "--inputs", f"{tmp_path}/[ao]*"]
+        subprocess.run(words, stdout=out, check=True, timeout=60, cwd=ROOT)
+    assert (tmp_path / "out").read_bytes().count(b"\n") == 1
+
+
+def test_nothing_but_results_is_no_input(guest: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    fails(host_map(guest, "--inputs", f"{tmp_path}/o*", "-o", tmp_path / "out", "--resume"), 2, "no file")
+
+
+# What ends the run.
 
 SPINS = """(global.set $i (i32.const 0))
   (loop $l (global.set $i (i32.add (global.get $i) (i32.const 1)))
     (br_if $l (i32.lt_u (global.get $i) (i32.const 20000000))))"""
 SLOW = reactor(SPINS + ECHO, more="(global $i (mut i32) (i32.const 0))")
 """Echoes, after some time."""
+
+
+def test_too_few_open_files_end_the_run_and_no_record(tmp_path: Path) -> None:
+    """It is not the input's fault: with more of them all are answered."""
+    guest, rows, out = tmp_path / "guest.wasm", tmp_path / "rows", tmp_path / "out"
+    guest.write_bytes(SLOW)
+    rows.write_text("row\n" * 60)
+    words = [*MAP, str(guest), "--lines", str(rows), "-o", str(out), "--resume", "--jobs", "17"]
+    short = subprocess.run(
+        ["bash", "-c", 'ulimit -n 40; exec "$@"', "-", *words], capture_output=True, check=False, cwd=ROOT
+    )
+    fails(short, 1, "the run ends after", "files", "`--resume` goes on")
+    assert b"error" not in out.read_bytes()
+    assert subprocess.run(words, check=False, cwd=ROOT).returncode == 0
+    assert [json.loads(line)["output"] for line in out.read_bytes().splitlines()] == ["row"] * 60
+
+
+def test_too_many_stuck_threads_end_the_run(tmp_path: Path) -> None:
+    (tmp_path / "guest.wasm").write_bytes(command(wait(60)))
+    rows = b"row\n" * 60
+    words = (tmp_path / "guest.wasm", "--lines", "-", "--jobs", "9", "--timeout", "0.2")
+    done = host_map(*words, stdin=rows)
+    fails(done, 1, "10 threads are stuck for more than the 0.2 s")
+    assert done.stdout.count(b"\n") < 60
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -370,6 +481,22 @@ def test_endless_guest_does_not_keep_ctrl_c_away(tmp_path: Path) -> None:
         assert running.wait(timeout=10) == 130
 
 
+def test_answer_does_not_wait_for_the_next_line(guest: Path) -> None:
+    """Nor does Ctrl-C."""
+    words = [*MAP, str(guest), "--lines", "-", "--jobs", "2"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as running:
+        assert running.stdin
+        assert running.stdout
+        for row in (b"a", b"b"):
+            running.stdin.write(row + b"\n")
+            running.stdin.flush()
+            assert select.select([running.stdout], [], [], 20)[0]
+            assert json.loads(os.read(running.stdout.fileno(), 999))["output"] == row.decode()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=10) == 130
+
+
 @pytest.mark.parametrize("where", ["/dev/full", None])
 def test_answers_that_cannot_be_written_end_the_run(guest: Path, where: str | None) -> None:
     """A full disk, and a reader that has gone."""
@@ -395,6 +522,12 @@ def test_progress_is_shown_on_a_terminal_only(guest: Path, inputs: str) -> None:
     assert "4/4" in shown
     assert "/s" in shown
     assert done.stdout.count(b"\n") == 4
+
+
+def test_processors_are_counted_where_nobody_tells_which_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processors.usable() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert processors.usable() == os.cpu_count()
 
 
 # Lanes.
@@ -447,6 +580,93 @@ def test_record_that_cannot_be_read_costs_its_line(shared: Host) -> None:
     lanes.close()
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_the_process_is_short_of_ends_the_run_and_no_record(shared: Host, number: int) -> None:
+    def fail() -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    lanes = Lanes(lambda: shared.worker(reactor()), 1)
+    answers = lanes.answers([Record("a", lambda: b"a"), Record("b", fail)])
+    assert next(answers) == Answer("a", b"a")
+    with pytest.raises(OSError, match=os.strerror(number)):
+        next(answers)
+    lanes.close()
+
+
+def test_streams_that_cannot_be_opened_are_an_os_error(shared: Host) -> None:
+    """That ends a run."""
+    job = replace(shared.worker(command("")).job, stdio=Stdio(None, "/dev/null", "/nowhere/stderr"))
+    with pytest.raises(OSError, match="stderr"):
+        shared.run_job(job, Listener(lambda *_: None, lambda _: None, lambda _: None))
+
+
+def test_no_file_that_is_missing_is_the_guests_fault(shared: Host) -> None:
+    """However many it lacks: for its streams, or for its memory."""
+    guest = command("", wasi.MEMORY + wasi.data(0, b"x"))
+    job = replace(shared.worker(guest).job, stdio=Stdio(None, "/dev/null", "/dev/null"))
+    listener = Listener(lambda *_: None, lambda _: None, lambda _: None)
+    before, errors = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        taken = []
+        with suppress(OSError):
+            while True:
+                taken.append(stack.enter_context(open(os.devnull)))  # noqa: PTH123 - imports nothing
+        while True:
+            try:
+                assert shared.run_job(job, listener) == 0
+                break
+            except OSError as error:
+                errors.append(str(error))
+            taken.pop().close()
+    for what in ("stdout", "stderr", "memory or files"):
+        assert any(what in error for error in errors), errors
+
+
+def test_call_before_the_guest_is_whole_is_its_own_fault(shared: Host) -> None:
+    """Not that of a process which is short of something."""
+    call = "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))"
+    guest = command("", f"(func $early {call}) (start $early)")
+    with shared.worker(guest) as worker, pytest.raises(host.RecordError, match="memory"):
+        worker.call(b"")
+
+
+def test_error_of_the_records_comes_after_the_answers_before_it(shared: Host) -> None:
+    def broken() -> Iterator[Record]:
+        yield Record("a", lambda: b"a")
+        raise OSError(errno.EIO, "broken")
+
+    lanes = Lanes(lambda: shared.worker(reactor()), 2)
+    answers = lanes.answers(broken())
+    assert next(answers) == Answer("a", b"a")
+    with pytest.raises(OSError, match="broken"):
+        next(answers)
+    lanes.close()
+
+
+def test_answers_that_nobody_wants_leave_no_thread_behind(shared: Host) -> None:
+    """Nor are records read any more."""
+    read = []
+
+    def many() -> Iterator[Record]:
+        for _ in range(10_000):
+            read.append(1)
+            yield Record("r", lambda: b"x")
+
+    lanes = Lanes(lambda: shared.worker(reactor()), 1)
+    answers = lanes.answers(many())
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]  # a generator
+    for thread in threading.enumerate():
+        if thread.name == "records":
+            thread.join(10)
+            assert not thread.is_alive()
+    assert len(read) < 20
+    assert lanes.answer(Record("last", lambda: b"last")) == Answer("last", b"last")
+    lanes.close()
+
+
 def test_thread_that_is_stuck_is_replaced(shared: Host) -> None:
     """A sleep is not ended by a limit of time: its record is given up, and the others are answered."""
     sleeps = wait(4)
@@ -459,6 +679,17 @@ def test_thread_that_is_stuck_is_replaced(shared: Host) -> None:
     lanes.close()
 
 
+def test_threads_that_are_stuck_are_replaced_so_often(shared: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "GRACE", 0.1)
+    monkeypatch.setattr(lanes_module, "LOST_MOST", 1)
+    guest = reactor(wait(4) + ECHO)
+    for jobs, most in ((1, 1), (2, 2)):
+        lanes = Lanes(lambda: shared.worker(guest, timeout=0.1), jobs, timeout=0.1)
+        with pytest.raises(StuckError, match=f"^{most + 1} threads are stuck"):
+            list(lanes.answers(_records([b""] * 40)))
+        assert lanes.lost == most + 1
+
+
 def test_worker_that_cannot_go_on_ends_the_run(shared: Host) -> None:
     guest = command("").replace(b"proc_exit", b"proc_exet")
     lanes = Lanes(lambda: shared.worker(guest), 2)
@@ -466,12 +697,37 @@ def test_worker_that_cannot_go_on_ends_the_run(shared: Host) -> None:
         list(lanes.answers(_records([b"a", b"b"])))
 
 
+def test_file_takes_no_more_memory_than_it_needs(tmp_path: Path) -> None:
+    """To set aside what a record may have takes time for each."""
+    path = tmp_path / "record"
+    path.write_bytes(b"x" * 1000)
+    tracemalloc.start()
+    assert records.of_file(str(path)).read() == b"x" * 1000
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 20
+
+
+def test_file_that_tells_no_size_is_read_whole() -> None:
+    """As those of /proc do."""
+    assert b"Name:" in records.of_file("/proc/self/status").read()
+
+
+def test_file_that_is_too_large_costs_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "RECORD_BYTES", 4)
+    (tmp_path / "whole").write_bytes(b"1234")
+    (tmp_path / "large").write_bytes(b"12345")
+    assert records.of_file(str(tmp_path / "whole")).read() == b"1234"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        records.of_file(str(tmp_path / "large")).read()
+
+
 def test_line_that_is_too_long_costs_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its end is not taken for another record."""
-    monkeypatch.setattr(map_command, "RECORD_BYTES", 4)  # a GiB takes its time
+    monkeypatch.setattr(records, "RECORD_BYTES", 4)  # a GiB takes its time
     rows = io.BytesIO(b"1234\n" + b"x" * 5 + b"\n" + b"y" * 20 + b"\n\n" + b"z" * 6)
     found = []
-    for record in map_command._lines("rows", rows):  # noqa: SLF001 - see above
+    for record in records._lines("rows", rows):  # noqa: SLF001 - see above
         try:
             found.append((record.name, record.read()))
         except OSError as error:

@@ -14,9 +14,11 @@ from host.api import Host
 from host.bulk import NOTES_KEPT
 from host.reactor import MESSAGE_BYTES
 from tests.host.reactors import BUFFER, COUNTED, ECHO, NAME, reactor, when
-from tests.host.wasi import MEMORY, READ, SPIN, command, exit_with, say
+from tests.host.wasi import MEMORY, READ, SPIN, command, data, exit_with, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.host import models
 
 LOAD = f"(call $load_by_name (i32.const {NAME}) (i32.const 3) (i32.const 32))"
@@ -183,14 +185,53 @@ def test_answer_that_is_too_long_costs_its_record_only(shared: Host) -> None:
             worker.call(b"x" * 11)
 
 
+TOLD = """(i32.store (i32.const 40) (local.get $ptr)) (i32.store (i32.const 44) (local.get $size))
+  (drop (call $fd_write (i32.const 2) (i32.const 40) (i32.const 1) (i32.const 48)))"""
+"""A body that writes the record to stderr."""
+
+
 def test_what_the_guest_wrote_to_stderr_is_told_when_it_ends(shared: Host) -> None:
-    """And not when it answers: nothing of that goes to the process's own streams."""
-    write = """(i32.store (i32.const 40) (local.get $ptr)) (i32.store (i32.const 44) (local.get $size))
-      (drop (call $fd_write (i32.const 2) (i32.const 40) (i32.const 1) (i32.const 48)))"""
-    with shared.worker(reactor(write + when("!", "(unreachable)"))) as worker:
+    """What it wrote for this record, that is; and when it answers nothing is told."""
+    with shared.worker(reactor(TOLD + when("!", "(unreachable)"))) as worker:
         worker.call(b"fine\n")
-        with pytest.raises(host.RecordError, match=r"unreachable.*: fine; ! out of ideas$"):
+        with pytest.raises(host.RecordError, match=r"unreachable.*: ! out of ideas$"):
             worker.call(b"! out of ideas\n")
+
+
+def test_what_the_guest_wrote_for_earlier_records_is_not_told(shared: Host) -> None:
+    """Not even when it fails without a word."""
+    with shared.worker(reactor(when("!", "(unreachable)", TOLD + COUNTED))) as worker:
+        for _ in range(30):
+            worker.call(b"old news\n" * 400)  # more than is kept
+        with pytest.raises(host.RecordError, match=r"in function \d+$"):
+            worker.call(b"!")
+
+
+NOISE = """(loop $l (drop (call $fd_write (i32.const 2) (i32.const 600) (i32.const 1) (i32.const 616)))
+  (i32.store (i32.const 620) (i32.add (i32.load (i32.const 620)) (i32.const 1)))
+  (br_if $l (i32.lt_u (i32.load (i32.const 620)) (i32.const 5000))))"""
+"""A body that writes more than is kept."""
+
+IDLE = data(600, (700).to_bytes(4, "little") + (20).to_bytes(4, "little")) + data(
+    700, b"I am fine, I am not\n"
+)
+
+
+def test_last_lines_are_told_of_a_guest_that_writes_much(shared: Host) -> None:
+    with (
+        shared.worker(reactor(f"{NOISE} {TOLD} (unreachable)", more=IDLE)) as worker,
+        pytest.raises(host.RecordError, match=r": I am fine, I am not; I am fine, I am not; out of ideas$"),
+    ):
+        worker.call(b"out of ideas\n")
+
+
+def test_last_lines_are_told_of_a_command_that_writes_much(shared: Host) -> None:
+    guest = command(NOISE + say("out of ideas", 2) + exit_with("(i32.const 4)"), MEMORY + IDLE)
+    with (
+        shared.worker(guest) as worker,
+        pytest.raises(host.RecordError, match=r": I am fine, I am not; I am fine, I am not; out of ideas$"),
+    ):
+        worker.call(b"")
 
 
 def test_reason_of_a_failed_call_is_with_the_error_of_its_record(shared: Host) -> None:
@@ -227,6 +268,19 @@ def test_pickled_worker_answers_elsewhere_with_the_same_models(shared: Host) -> 
         assert other.call(b"x") == b"\0"
         assert (other.job.bounds, other.job.code) == (worker.job.bounds, worker.job.code)
     worker.close()
+
+
+@pytest.mark.parametrize("has_cache", [False, True])
+def test_pickled_worker_keeps_things_for_others_only_if_its_host_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_cache: bool
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
+    worker = Host(cache=has_cache).worker(reactor())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
+    for other in (pickle.loads(pickle.dumps(worker)), worker.moved({})):  # noqa: S301 - our own
+        with other:
+            assert other.call(b"x") == b"x"
+    assert (tmp_path / "first").exists() == (tmp_path / "second").exists() == has_cache
 
 
 def test_closed_worker_starts_anew(shared: Host) -> None:
