@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from host import guests, runner
 from host.backends.remote_address import is_remote
-from host.bulk import OUTPUT_BYTES, Worker
 from host.cache import CacheUnusableError, user_cache
-from host.capture import Capture, capture
 from host.dialects import AUTO, CHOICES
 from host.engines import Engines
-from host.job import Bounds, Job, Listener, RunError
+from host.job import RECORD_OUTPUT_BYTES, Bounds, Job, Listener, RunError
 from host.models import graphs as entries
 from host.nn import Limits, Serving
 from host.preopens import checked, named
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from host.backends import Backend
+    from host.bulk import Worker
     from host.cache import Cache
     from host.job import Preopen
     from host.models.registry import Registry
@@ -220,6 +219,7 @@ class Host:
             max_memory=max_memory,
             fuel=fuel,
         )
+        from host.capture import Capture, capture  # noqa: PLC0415 - see below
         from host.tracing.log import Log  # noqa: PLC0415 - not for a run of the command line's
 
         log, kept = Log(has_stats=stats, has_trace=trace), Capture()
@@ -258,7 +258,7 @@ class Host:
         guest: str | PathLike[str] | bytes,
         arguments: Sequence[str] = (),
         *,
-        output_bytes: int = OUTPUT_BYTES,
+        output_bytes: int = RECORD_OUTPUT_BYTES,
         **options: Unpack[WorkerOptions],
     ) -> Worker:
         """Return what answers records with a guest, one after another: docs/map.md says with which.
@@ -279,9 +279,11 @@ class Host:
         return self.job_worker(self._job(guest, arguments, **options), output_bytes)
 
     def job_worker(
-        self, job: Job, output_bytes: int = OUTPUT_BYTES, listener: Listener | None = None
+        self, job: Job, output_bytes: int = RECORD_OUTPUT_BYTES, listener: Listener | None = None
     ) -> Worker:
         """Return the worker for what `job` describes, with its own models and limits; raises as `worker`."""
+        from host.bulk import Worker  # noqa: PLC0415 - not for a run of the command line's
+
         return Worker(job, output_bytes, self._engines, self._the_backend, listener)
 
     def _job(  # noqa: PLR0913 - see `run`

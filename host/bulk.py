@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from host import guests, runner
 from host.capture import Capture, capture
 from host.engines import Engines
-from host.job import Job, Listener, RunError
+from host.job import RECORD_OUTPUT_BYTES, Job, Listener, RunError
 from host.models.registry import Registry
 from host.nn import Serving
 from host.quantities import shown_size
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from host.job import Stdio
     from host.models.options import ModelOptions
     from host.models.registry import NamedModel
-
-OUTPUT_BYTES: Final = 64 << 20
-"""What one answer may have when nothing else is asked."""
 
 NOTES_KEPT: Final = 8
 """How many failed wasi-nn calls an error tells of."""
@@ -67,7 +64,7 @@ class Worker:
     def __init__(
         self,
         job: Job,
-        output_bytes: int = OUTPUT_BYTES,
+        output_bytes: int = RECORD_OUTPUT_BYTES,
         engines: Engines | None = None,
         backend: Callable[[], Backend] | None = None,
         listener: Listener | None = None,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from host.tracing.stats import Stats
 
 
+RECORD_OUTPUT_BYTES: Final = 64 << 20
+"""What a guest may answer to one record when nothing else is asked."""
+
 MEMORY_BYTES: Final = 2 << 30
 """What a guest's memory may grow to when nothing else is asked; it could address twice as much."""
 

@@ -9,7 +9,7 @@ from host.api import Host
 from host.batch import columns
 from host.batch.answering import answers
 from host.batch.parcel import opened, packed
-from host.bulk import OUTPUT_BYTES
+from host.job import RECORD_OUTPUT_BYTES
 from host.models.registry import Registry
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class GuestUDF:
         *,
         columns: Sequence[str] = (),
         rows_per_call: int = 1,
-        output_bytes: int = OUTPUT_BYTES,
+        output_bytes: int = RECORD_OUTPUT_BYTES,
         **options: Unpack[WorkerOptions],
     ) -> None:
         """Read the guest and its models; nothing of them runs yet.

@@ -10,7 +10,7 @@ from host import processors, quantities
 from host.commands import graph_options, guest_options, limit_options, records, results, shard_options
 from host.commands.progress import Progress
 from host.console import EXIT_INTERRUPTED, EXIT_USAGE, Parser, UsageError, leave, say, stdout
-from host.job import BadGuestError, Job, Listener
+from host.job import RECORD_OUTPUT_BYTES, BadGuestError, Job, Listener
 from host.models.options import LATENCY
 from host.quantities import shown_size
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 EXIT_SOME_FAILED: Final = 3
 
-_OUTPUT_BYTES: Final = 64 << 20
 _JOBS_MOST: Final = 1024
 
 _USAGE: Final = (
@@ -215,8 +214,9 @@ def _parser() -> Parser:
     shard_options.add_to(parser)
     parser.set_defaults(hint=None, threads=None)
     parser.add_argument(
-        "--max-output", metavar="SIZE", type=limit_options.argument(quantities.size), default=_OUTPUT_BYTES,
-        help=f"of one answer (default: {shown_size(_OUTPUT_BYTES)})",
+        "--max-output", metavar="SIZE", type=limit_options.argument(quantities.size),
+        default=RECORD_OUTPUT_BYTES,
+        help=f"of one answer (default: {shown_size(RECORD_OUTPUT_BYTES)})",
     )  # fmt: skip
     return parser
 
