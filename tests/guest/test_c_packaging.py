@@ -193,10 +193,10 @@ def test_an_outside_project_is_built_by_pkg_config(
         "CXX": str(wasi_sdk.cxx),
     }
     make = (
-        "FLAGS := $(shell $(PKG_CONFIG) --cflags wasi_nn)\n"
+        'FLAGS := $(shell "$(PKG_CONFIG)" --cflags wasi_nn)\n'
         "all: c_guest.wasm cpp_guest.wasm\n"
-        "c_guest.wasm: c_guest.c\n\t$(CC) $(FLAGS) -O2 -o $@ $<\n"
-        "cpp_guest.wasm: cpp_guest.cpp\n\t$(CXX) -std=c++17 -fno-exceptions $(FLAGS) -O2 -o $@ $<\n"
+        'c_guest.wasm: c_guest.c\n\t"$(CC)" $(FLAGS) -O2 -o $@ $<\n'
+        'cpp_guest.wasm: cpp_guest.cpp\n\t"$(CXX)" -std=c++17 -fno-exceptions $(FLAGS) -O2 -o $@ $<\n'
     )
     (project / "Makefile").write_text(make)
     ok("make", cwd=project, **where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -68,7 +69,7 @@ def test_a_command_of_a_readme_prints_what_is_shown(
     command, expected = shown()[number]
     assert wasmtime.command  # it is there, or this test has been skipped
     for name, guest in guests.items():
-        command = command.replace(f" build/guest/{name}.wasm ", f" {guest} ")
+        command = command.replace(f" build/guest/{name}.wasm ", f" {shlex.quote(str(guest))} ")
     command = command.replace("$PWD/build/openvino", str(tmp_path)).replace("build/openvino", str(tmp_path))
     done = subprocess.run(
         ["bash", "-c", f"set -e\n{command}"], cwd=ROOT, capture_output=True, text=True, check=False

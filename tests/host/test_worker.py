@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -289,6 +291,25 @@ def test_closed_worker_starts_anew(shared: Host) -> None:
     worker.close()
     assert worker.call(b"x") == b"1"
     worker.close()
+
+
+def test_worker_that_nobody_closes_goes_with_its_threads() -> None:
+    """The garbage collector takes its parts in any order: none of them waits for another."""
+    code = f"""
+import gc, threading, host
+shared = host.Host(cache=False)
+for timeout in (None, 9) * 5:
+    worker = shared.worker({reactor()!r}, timeout=timeout)
+    assert worker.call(b"x") == b"x"
+    del worker
+    gc.collect()
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join()
+last = shared.worker({reactor()!r})
+last.call(b"x")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
 # Commands.
