@@ -55,6 +55,10 @@ def capture(
         kept.forget = stderr.forget
         try:
             yield Stdio(given, stdout.path, stderr.path)
+        except GeneratorExit:  # not left but collected as garbage, maybe before what has the streams open
+            stdout.close()
+            stderr.close()
+            raise
         finally:
             kept.stdout, kept.stderr = stdout.finish(), stderr.finish()
             kept.notes = tuple(
@@ -78,6 +82,7 @@ class _Pipe:
         self._old = array("i", [0])
         """How many bytes still in the pipe are not to be kept; an int of C, for `ioctl` to fill."""
         self._reader, self._writer = os.pipe()
+        self._is_open = True
         self._thread = Thread(target=self._drain, name="guest output", daemon=True)
 
     def __enter__(self) -> Self:
@@ -94,10 +99,16 @@ class _Pipe:
 
     def finish(self) -> bytes:
         """Return what was written; every other writer must be closed by now."""
-        if self._thread.is_alive():
-            os.close(self._writer)
+        if self._is_open:
+            self.close()
             self._thread.join()
         return bytes(self._kept)
+
+    def close(self) -> None:
+        """Let the thread end when every other writer is closed; do not wait for that."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self._writer)
 
     def forget(self) -> None:
         """Keep nothing of what was written until now, be it taken from the pipe or still in it."""

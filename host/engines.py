@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
-from threading import Event, Lock, Thread
+from threading import Event, Lock, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -34,7 +34,9 @@ class Clock:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = Lock()
+        self._lock = (
+            RLock()
+        )  # a run that nobody holds may be collected, and end, wherever memory is asked for
         self._users = 0
         self._stop = Event()
 

@@ -20,6 +20,7 @@ from host.backends.openvino_graph import OpenVinoGraph, ports
 from host.backends.openvino_layout import with_layout
 from host.errors import NnError
 from host.models.options import LATENCY
+from host.processors import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,7 +98,7 @@ class Compiler:
         is_kept = self.kept is not None and is_plain and source.size <= self.kept.most
         identity = source.identity() if is_kept else None
         making = _Making(self, source, device, identity)
-        is_open = options.threads is None and options.hint == LATENCY and device == CPU and _processors() > 1
+        is_open = options.threads is None and options.hint == LATENCY and device == CPU and usable() > 1
         return making.fastest(options) if is_open else making.one(options)
 
     def _new_core(self, device: str, properties: list[str]) -> CData:
@@ -122,7 +123,7 @@ class _Making:
 
     def fastest(self, options: ModelOptions) -> OpenVinoGraph:
         """Return the graph on one thread or on all, whichever is quicker here; the choice is kept."""
-        key = self._key(options, f"threads of {_processors()}", *_texts(_config(options, self.device)))
+        key = self._key(options, f"threads of {usable()}", *_texts(_config(options, self.device)))
         alone = replace(options, threads=1)
         choice = self._recalled(key)
         if choice in _CHOICES:
@@ -266,10 +267,6 @@ def _threads(options: ModelOptions) -> str:
 
 def _texts(config: Mapping[str, str]) -> list[str]:
     return [text for pair in config.items() for text in pair]
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_quick(graph: OpenVinoGraph) -> bool:

@@ -210,7 +210,8 @@ def _read_lines(file: BinaryIO) -> Iterator[bytes | Answer]:
 def _read_file(path: Path) -> bytes | Answer:
     try:
         with path.open("rb") as file:
-            data = file.read(CALL_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(min(size, CALL_BYTES) + 1)  # what is read is allocated first
     except OSError as error:
         return unanswered(f"cannot be read: {error.strerror or error}")
     return unanswered("the file has more bytes than a call may have") if len(data) > CALL_BYTES else data

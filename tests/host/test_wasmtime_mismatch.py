@@ -31,7 +31,7 @@ def _other(name: str, *fields: str, base: str = "Structure") -> str:
 
 WORDS = "('words', ctypes.c_uint64 * 9)"
 OTHERS = {
-    "a function is missing": (OTHER_LIBRARY, "has no `wasmtime_"),
+    "a function is missing": (OTHER_LIBRARY, "has no `wasm"),
     "an extern is larger": (
         _other("wasmtime_extern_t", "*_ffi.wasmtime_extern_t._fields_", WORDS),
         "other structures",
