@@ -177,6 +177,6 @@ def test_a_runtime_s_command_must_name_the_guest() -> None:
 def test_a_runtime_is_given_the_guest_and_the_models(out: Path) -> None:
     """A command that is no runtime at all shows what it was given."""
     shows = runtimes.custom(
-        "shows", "sh -c 'test -s {guest} && test -f {graphs}/double/model.xml && echo 1..0'"
+        "shows", """sh -c 'test -s "{guest}" && test -f "{graphs}/double/model.xml" && echo 1..0'"""
     )
     assert shows.run(guests()[0], out) == PASS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,9 @@ def test_the_commands_of_the_guide_build_and_run_its_guest(project: Path) -> Non
     """Although the tests have `fake` on, the guest calls its host."""
     tool("cargo", FOR_WASM / "cargo")
     (script,) = blocks(GUIDE, "sh")
-    script = script.replace("../build", f"{ROOT}/build").replace("cd ..", f"cd {ROOT}")
-    script = script.replace("zeros/target", str(TARGET))
+    root = shlex.quote(str(ROOT))
+    script = script.replace("../build", f"{root}/build").replace("cd ..", f"cd {root}")
+    script = script.replace("zeros/target", shlex.quote(str(TARGET)))
     environment = {"PATH": "/usr/bin:/bin", "CARGO_TARGET_DIR": str(TARGET), "CARGO_NET_OFFLINE": "true"}
     done = subprocess.run(
         ["bash", "-euc", script], cwd=project, env=environment, capture_output=True, text=True, check=False
