@@ -56,6 +56,8 @@ def follow(project: Path, tmp_path: Path, **variables: str) -> subprocess.Comple
         "RUSTFLAGS": "-Dwarnings",
         **variables,
     }
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of a `make test` that these tests may be part of
+        environment.pop(name, None)
     more = [] if build.startswith("cargo") else ["CFLAGS=-O1 -Wall -Wextra -Wpedantic -Werror"]
     done = subprocess.run(
         [*build.split(), *more], cwd=project, env=environment, capture_output=True, text=True, check=False
