@@ -7,6 +7,7 @@ WASI_SDK_PATH := $(or $(WASI_SDK_PATH),$(CURDIR)/build/wasi-sdk)
 export WASI_SDK_PATH
 # Downloads stay in this folder too; set it to share them with other projects.
 export PIP_CACHE_DIR ?= $(CURDIR)/build/pip-cache
+export XDG_CACHE_HOME ?= $(CURDIR)/build/cache
 
 CFLAGS := -O2 -Wall -Wextra -Werror
 INCLUDES := -Iguest/c/include -isystem build/stb

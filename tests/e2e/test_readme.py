@@ -46,6 +46,13 @@ def test_make_demo_says_espresso_first() -> None:
     assert any("SqueezeNet" in step for step in steps)
 
 
+def test_it_ends_with_what_it_is_tried_on_and_the_licence() -> None:
+    """Both were lost once by an edit of the paragraph before."""
+    limits = README.partition("## Limits, honestly")[2]
+    assert "Tried on Debian" in limits
+    assert limits.strip().splitlines()[-1].startswith("Licence: Apache-2.0 with the LLVM exception")
+
+
 def test_make_help_lists_the_two_commands() -> None:
     listed = run("make help").stdout
     assert "make demo" in listed
