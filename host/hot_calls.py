@@ -6,6 +6,7 @@ alone makes the errors.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from host import abi, legacy
@@ -83,10 +84,10 @@ class HotCalls:
         if is_done:
             values[0].u32 = _SUCCESS
             return
-        errno = self._in_full("set_input", caller, context, index, tensor)
+        values[0].u32 = errno = self._in_full("set_input", caller, context, index, tensor)
         if errno == _SUCCESS:
-            self._accept(context, index, tensor)
-        values[0].u32 = errno
+            with suppress(Exception):  # it is set; the next one will be made in full, too
+                self._accept(context, index, tensor)
 
     def _compute(self, caller: CData, values: CData) -> None:
         """Run the inference of a context that has all its inputs."""

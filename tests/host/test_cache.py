@@ -21,8 +21,10 @@ from host.api import Host
 from host.backends.openvino import OpenVino
 from host.backends.openvino_c import library
 from host.backends.openvino_compile import Compiler, Source
+from host.backends.openvino_graph import OpenVinoRequest
 from host.cache import Cache, CacheUnusableError, user_cache
 from host.engines import Engines
+from host.errors import Condition, NnError
 from host.formats import Format
 from host.job import Bounds
 from host.models import files
@@ -471,6 +473,23 @@ def test_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path) -> None:
     assert not contents.are_same()
     path.unlink()
     assert not contents.are_same()
+
+
+def test_model_whose_trial_fails_is_loaded_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At any of its inferences: zeros need not make sense to a model."""
+    infer = OpenVinoRequest.infer
+    for good in range(4):
+        calls = []
+
+        def now_and_then(self: OpenVinoRequest, calls: list[int] = calls, good: int = good) -> None:
+            calls.append(1)
+            if len(calls) > good:
+                raise NnError(Condition.COMPUTE_FAILED, "not for zeros")
+            infer(self)
+
+        monkeypatch.setattr(OpenVinoRequest, "infer", now_and_then)
+        graph = OpenVino().load(IR, Format.OPENVINO, DEFAULT)
+        assert (len(calls), graph.remark) == (good + 1, "compiled for all threads")
 
 
 def test_number_of_threads_is_chosen_once(kept: Cache) -> None:

@@ -237,6 +237,21 @@ def test_compute_that_fails_unforeseen_is_an_errno_and_no_trap(
     assert guest.condition is Condition.UNFORESEEN
 
 
+def test_input_that_cannot_be_remembered_is_set(
+    guest: Guest, context: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend's request may fail to tell where its input is: that ends no guest."""
+    other = guest.context(models.double([1, 2]))
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("nobody foresaw it")
+
+    monkeypatch.setattr(OpenVinoRequest, "input", fail)
+    assert context != other
+    for value in range(2):
+        assert guest.infer(other, f32(value, 2), (1, 2)) == f32(2 * value, 4)
+
+
 def test_error_of_compute_is_in_the_dialect_of_its_own_module(backend: Callable[[], OpenVino]) -> None:
     guest = Guest(Session(backend, Registry({}), lambda _: None, dialect=Dialect("2021")))
     context = guest.context(models.reshape())
