@@ -1,6 +1,6 @@
 """A model file to a `Model`: the host tells what is in it, as `python -m host inspect` does.
 
-Nothing of the host is imported before it is asked: everything else in the generator goes without OpenVINO.
+Whoever needs this imports it late: everything else in the generator goes without the host and OpenVINO.
 """
 
 from __future__ import annotations
@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from codegen.bindings.model import Model, Part, Port, least_lengths, model_name, port_identifiers
 from codegen.source import quoted, visible
+from host.abi import GraphEncoding, TensorType
+from host.backends.openvino import OpenVino
+from host.backends.openvino_c import OpenVinoMissingError
+from host.dialects import ELEMENT_BYTES
+from host.formats import BUILDERS, Format
+from host.inspection.model import ModelError, inspect
+from host.models.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +44,6 @@ def read(path: Path, name: str | None = None) -> Model:
     Raises:
         UnboundError: it cannot be read, or a port of it has no place in the interface.
     """
-    from host.abi import GraphEncoding  # noqa: PLC0415 - the module's docstring says why
-    from host.formats import BUILDERS, Format  # noqa: PLC0415 - as above
-    from host.models.files import sha256_of  # noqa: PLC0415 - as above
-
     facts = _facts(path)
     problems = [f"{visible(str(path))}: {problem}" for problem in _problems(facts)]
     if problems:
@@ -62,10 +65,6 @@ def read(path: Path, name: str | None = None) -> Model:
 
 
 def _facts(path: Path) -> ModelFacts:
-    from host.backends.openvino import OpenVino  # noqa: PLC0415 - loads OpenVINO
-    from host.backends.openvino_c import OpenVinoMissingError  # noqa: PLC0415 - as above
-    from host.inspection.model import ModelError, inspect  # noqa: PLC0415 - as above
-
     try:
         return inspect(path, OpenVino)
     except (ModelError, OpenVinoMissingError) as error:
@@ -86,9 +85,6 @@ def _problems(facts: ModelFacts) -> Iterator[str]:
 
 def _least_bytes(port: PortFacts) -> int:
     """Return how large a port is at least; an element that wasi-nn has no number for counts as a byte."""
-    from host.abi import TensorType  # noqa: PLC0415 - the module's docstring says why
-    from host.dialects import ELEMENT_BYTES  # noqa: PLC0415 - as above
-
     if port.bytes is not None:
         return port.bytes
     size = 1 if port.tensor_type is None else ELEMENT_BYTES[TensorType(port.tensor_type).name.lower()]
@@ -105,9 +101,6 @@ def _parts(facts: ModelFacts, count: int) -> tuple[Part, ...]:
 
 
 def _ports(kind: Kind, ports: tuple[PortFacts, ...]) -> tuple[Port, ...]:
-    from host.abi import TensorType  # noqa: PLC0415 - the module's docstring says why
-    from host.dialects import ELEMENT_BYTES  # noqa: PLC0415 - as above
-
     identifiers = port_identifiers(kind, tuple(port.name for port in ports))
     found = []
     for port, identifier in zip(ports, identifiers, strict=True):

@@ -20,6 +20,7 @@ from codegen.bindings import generate as bindings
 from codegen.bindings.read import read
 from codegen.projects import views
 from codegen.source import quoted, visible
+from host.models.files import files_of, find_model
 
 if TYPE_CHECKING:
     from codegen.bindings.model import Model
@@ -127,8 +128,6 @@ def _add_model(folder: Path, given: Path | None) -> Model:
     model = read(given, _MODEL)
     if not model.parts:
         raise ProjectError(f"{visible(str(given))} has data in other files: convert it to one file, or to IR")
-    from host.models.files import files_of, find_model  # noqa: PLC0415 - the generator goes without the host
-
     for file in files_of(find_model(given)):
         shutil.copyfile(file, folder / f"{_MODEL}{file.suffix.lower()}")
     suffixes = [Path(part.file).suffix.lower() for part in model.parts]

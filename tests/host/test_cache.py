@@ -479,7 +479,7 @@ def test_model_whose_trial_fails_is_loaded_for_all_threads(monkeypatch: pytest.M
     """At any of its inferences: zeros need not make sense to a model."""
     infer = OpenVinoRequest.infer
     for good in range(4):
-        calls = []
+        calls: list[int] = []
 
         def now_and_then(self: OpenVinoRequest, calls: list[int] = calls, good: int = good) -> None:
             calls.append(1)
