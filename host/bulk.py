@@ -42,12 +42,14 @@ _LINES_SHOWN: Final = 3
 class RecordError(Exception):
     """A record that got no answer; the message is one line, from the guest in part.
 
-    `notes` has a line for each wasi-nn call that failed meanwhile, with the reason.
+    `notes` has a line for each wasi-nn call that failed meanwhile, with the reason. `is_refused` says that
+    nothing failed: the guest answered with a code of its own, or, as a command, exited with one.
     """
 
-    def __init__(self, message: str, notes: tuple[str, ...] = ()) -> None:
-        super().__init__(message, notes)
+    def __init__(self, message: str, notes: tuple[str, ...] = (), is_refused: bool = False) -> None:  # noqa: FBT001, FBT002 - pickle gives arguments by position
+        super().__init__(message, notes, is_refused)
         self.notes = notes
+        self.is_refused = is_refused
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -146,7 +148,7 @@ class Worker:
                 self._kept.forget()
             return self._reactor.call(record, self._most)
         except RefusedError as error:
-            raise RecordError(str(error), tuple(self._notes)) from error
+            raise RecordError(str(error), tuple(self._notes), error.is_by_guest) from error
         except RunError as error:
             self.close()
             raise self._failed(str(error), self._kept) from error
@@ -167,7 +169,7 @@ class Worker:
         except RunError as error:
             raise self._failed(str(error), kept) from error
         if code:
-            raise self._failed(f"the guest exited with {code}", kept)
+            raise self._failed(f"the guest exited with {code}", kept, is_refused=True)
         if len(kept.stdout) > self._most:
             raise self._failed(f"the answer has more than {shown_size(self._most)}, which is the most", kept)
         return kept.stdout
@@ -175,10 +177,11 @@ class Worker:
     def _with(self, stdio: Stdio) -> Job:
         return replace(self.job, stdio=stdio)
 
-    def _failed(self, what: str, kept: Capture) -> RecordError:
+    def _failed(self, what: str, kept: Capture, *, is_refused: bool = False) -> RecordError:
         """Return the error, with the last lines that the guest wrote to stderr for this record."""
         lines = kept.stderr.decode(errors="replace").strip().splitlines()[-_LINES_SHOWN:]
-        return RecordError(": ".join([what, "; ".join(lines)] if lines else [what]), tuple(self._notes))
+        message = ": ".join([what, "; ".join(lines)] if lines else [what])
+        return RecordError(message, tuple(self._notes), is_refused)
 
     def _report(self, function: str, error: NnError) -> None:
         self._heard.report(function, error)

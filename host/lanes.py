@@ -47,12 +47,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of the record `name`: an answer, or an error and the wasi-nn calls behind it."""
+    """What became of the record `name`: an answer, or an error and the wasi-nn calls behind it.
+
+    `is_refused` is that of the RecordError.
+    """
 
     name: str
     output: bytes = b""
     error: str | None = None
     notes: tuple[str, ...] = ()
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,11 @@ class _Lane:
                 self.current = None, 0.0
 
 
+def failed(name: str, error: RecordError) -> Answer:
+    """Return what became of the record `name`, for which a worker raised `error`."""
+    return Answer(name, error=str(error), notes=error.notes, is_refused=error.is_refused)
+
+
 def _settle(task: _Task, answer: Answer | Exception) -> None:
     with suppress(InvalidStateError):  # the other side was quicker
         if isinstance(answer, Answer):
@@ -211,6 +220,6 @@ def _answered(worker: Worker, record: Record) -> Answer | Exception:
         data = _read(record)
         return data if isinstance(data, Answer) else Answer(record.name, worker.call(data))
     except RecordError as error:
-        return Answer(record.name, error=str(error), notes=error.notes)
+        return failed(record.name, error)
     except Exception as error:  # noqa: BLE001 - for who waits for the answer to raise
         return error

@@ -36,7 +36,14 @@ _RESULT_SIZE: Final = 3 * U32.size
 
 
 class RefusedError(Exception):
-    """A record got no answer, and the guest can go on with the next; the message is one line."""
+    """A record got no answer, and the guest can go on with the next; the message is one line.
+
+    `is_by_guest` says that the guest answered with a code of its own, and nothing failed.
+    """
+
+    def __init__(self, message: str, *, is_by_guest: bool = False) -> None:
+        super().__init__(message)
+        self.is_by_guest = is_by_guest
 
 
 class Reactor:
@@ -93,7 +100,7 @@ class Reactor:
             raise GuestTrapError(f"the guest gave an address that is not its own: {error}") from error
         if code:
             message = bytes(answer[:MESSAGE_BYTES]).decode(errors="replace").strip()
-            raise RefusedError(f"{message or 'the guest gave no reason'} (code {code})")
+            raise RefusedError(f"{message or 'the guest gave no reason'} (code {code})", is_by_guest=True)
         if size > most:
             raise RefusedError(f"the answer has {size} bytes; {shown_size(most)} is the most")
         return bytes(answer)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from host.backends.remote_address import Remote
 from host.bulk import RecordError
-from host.lanes import Answer, Lanes, Record
+from host.lanes import Answer, Lanes, Record, failed
 from host.models import files
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class Parcel:
     key: str
     worker: bytes = field(compare=False, repr=False)
     models: tuple[ModelFiles, ...] = field(compare=False, repr=False)
-    timeout: float | None = field(compare=False)
 
 
 def packed(worker: Worker, *, has_models: bool) -> Parcel:
@@ -59,7 +58,7 @@ def packed(worker: Worker, *, has_models: bool) -> Parcel:
         for name, content in model.contents:
             sha.update(sha256(repr((model.name, name, len(content))).encode()).digest())
             sha.update(content)
-    return Parcel(sha.hexdigest(), pickled, shipped, worker.job.bounds.timeout)
+    return Parcel(sha.hexdigest(), pickled, shipped)
 
 
 class Caller:
@@ -69,18 +68,13 @@ class Caller:
     `has_lost` says that there is such a thread, which only the end of the process ends.
     """
 
-    def __init__(self, parcel: Parcel) -> None:
-        """Unpack; BadGuestError when the guest cannot be used here, OSError."""
-        self._folder: TemporaryDirectory[str] | None = None
-        worker: Worker = pickle.loads(parcel.worker)  # noqa: S301 - of the process that started this one
-        if parcel.models:
-            self._folder = TemporaryDirectory(prefix="wasinn-")
-            folder = Path(self._folder.name)
-            paths = {each.name: _written(folder / str(at), each) for at, each in enumerate(parcel.models)}
-            worker = worker.moved(paths)
+    def __init__(self, worker: Worker, folder: TemporaryDirectory[str] | None = None) -> None:
+        """Have `worker` answer; `folder` is where its models are, if that is to be removed with this."""
+        timeout = worker.job.bounds.timeout
+        self._folder = folder
         self._lock = Lock()
         self._worker = worker
-        self._lanes = None if parcel.timeout is None else _lane(worker, parcel.timeout)
+        self._lanes = None if timeout is None else _lane(worker, timeout)
 
     @property
     def has_lost(self) -> bool:
@@ -95,13 +89,21 @@ class Caller:
             try:
                 return Answer("", self._worker.call(record))
             except RecordError as error:
-                return Answer("", error=str(error), notes=error.notes)
+                return failed("", error)
 
 
 @lru_cache(maxsize=_KEPT)
 def opened(parcel: Parcel) -> Caller:
-    """Return the caller for a parcel, the same one for all shards that this process has of a job."""
-    return Caller(parcel)
+    """Return the caller for a parcel, the same one for all shards that this process has of a job.
+
+    BadGuestError when the guest cannot be used here, OSError.
+    """
+    worker: Worker = pickle.loads(parcel.worker)  # noqa: S301 - of the process that started this one
+    if not parcel.models:
+        return Caller(worker)
+    folder = TemporaryDirectory(prefix="wasinn-")
+    paths = {each.name: _written(Path(folder.name) / str(at), each) for at, each in enumerate(parcel.models)}
+    return Caller(worker.moved(paths), folder)
 
 
 def _lane(worker: Worker, timeout: float) -> Lanes:

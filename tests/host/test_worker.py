@@ -323,6 +323,27 @@ def test_command_is_run_for_each_record(shared: Host) -> None:
         assert [worker.call(b"one"), worker.call(b""), worker.call(b"two")] == [b"one", b"", b"two"]
 
 
+@pytest.mark.parametrize(
+    ("guest", "is_refused"),
+    [
+        (reactor("(call $answer (i32.const 7) (local.get $ptr) (local.get $size))"), True),
+        (reactor("(call $proc_exit (i32.const 4)) (i32.const 0)"), False),
+        (reactor("unreachable"), False),
+        (reactor(alloc="(i32.const 0)"), False),
+        (command(exit_with("(i32.const 4)")), True),
+        (command("unreachable"), False),
+    ],
+)
+def test_error_says_whether_the_guest_refused_the_record(
+    shared: Host, guest: bytes, *, is_refused: bool
+) -> None:
+    """In place of failing: then the record is at fault, in all likelihood. Also after a pickle's journey."""
+    with shared.worker(guest) as worker, pytest.raises(host.RecordError) as caught:
+        worker.call(b"x")
+    assert caught.value.is_refused is is_refused
+    assert pickle.loads(pickle.dumps(caught.value)).is_refused is is_refused  # noqa: S301 - our own
+
+
 def test_command_that_fails_is_told_with_its_stderr(shared: Host) -> None:
     with (
         shared.worker(command(say("no such luck", 2) + exit_with("(i32.const 4)"))) as worker,
