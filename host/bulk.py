@@ -92,12 +92,25 @@ class Worker:
         self._backend = backend or cache(runner.openvino)
         self._heard = listener or Listener(lambda *_: None, lambda _: None, lambda _: None)
         self._listener = replace(self._heard, report=self._report)
-        self._answer = (
-            self._reacted if guests.is_reactor(guests.exports_of(self._guest.module)) else self._run
-        )
+        self._is_reactor = guests.is_reactor(guests.exports_of(self._guest.module))
         self._notes: list[str] = []
         self._reactor: Reactor | None = None
         self._streams, self._kept = ExitStack(), Capture()
+
+    def start(self) -> None:
+        """Start a guest that stays alive, in place of with its first record; of a command, see that it links.
+
+        Raises:
+            RecordError: It does not start.
+            BadGuestError, OSError: As of `call`.
+        """
+        self._notes.clear()
+        if self._is_reactor:
+            self._with_reactor(lambda _: b"")
+            return
+        guests.check_command(self.job.guest, self._guest.module)
+        with runner.linked(self.job, self._guest, self._backend, self._listener):
+            pass
 
     def call(self, record: bytes) -> bytes:
         """Return the guest's answer to one record.
@@ -108,7 +121,9 @@ class Worker:
             OSError: The process is short of what a guest takes, such as open files.
         """
         self._notes.clear()
-        return self._answer(record)
+        if self._is_reactor:
+            return self._with_reactor(lambda reactor: reactor.call(record, self._most))
+        return self._run(record)
 
     def moved(self, paths: Mapping[str, Path]) -> Worker:
         """Return a new worker for the same job, with the files of the models in `paths` where these say."""
@@ -140,13 +155,14 @@ class Worker:
         models, devices = dict(registry.models), dict(serving.devices)
         return _made_again, (plain, models, (serving.options, devices), self._most, self._has_cache)
 
-    def _reacted(self, record: bytes) -> bytes:
+    def _with_reactor(self, use: Callable[[Reactor], bytes]) -> bytes:
+        """Return what `use` does of the guest, which is started before if need be."""
         try:
             if self._reactor is None:
                 self._reactor = self._started()
             else:
                 self._kept.forget()
-            return self._reactor.call(record, self._most)
+            return use(self._reactor)
         except RefusedError as error:
             raise RecordError(str(error), tuple(self._notes), error.is_by_guest) from error
         except RunError as error:

@@ -17,6 +17,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "run": "run one guest",
         "map": "run one guest on many inputs",
+        "serve": "put one guest behind a port, by the Open Inference Protocol",
+        "export": "write one guest as a model repository, for Triton and KServe",
         "replay": "make the calls of a trace again, without the guest, and compare the answers",
         "convert": "make OpenVINO IR of a model, with the preparation of its input inside",
         "inspect": "tell what a guest or a model is and wants",

@@ -34,6 +34,13 @@ def duration(text: str) -> float:
     return seconds
 
 
+def number(text: str, least: int, most: int) -> int:
+    """Return the whole number that `text` says; ValueError if none from `least` to `most`."""
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
+        return int(text)
+    raise ValueError(f"`{text}` is no number from {least} to {most}")
+
+
 def shown_size(count: int) -> str:
     """Return an amount of bytes for a message, such as `64 MiB`; odd ones are rounded."""
     unit = max((unit for unit, worth in _UNITS.items() if count >= worth), key=_UNITS.__getitem__, default="")

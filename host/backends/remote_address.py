@@ -57,6 +57,9 @@ class Header:
     is_file: bool
     place: str
 
+    def __str__(self) -> str:
+        return f"{self.name}:{'file' if self.is_file else 'env'}:{self.place}"
+
     def value(self) -> str:
         """Return the value as it is now, which a file may have another of later; CredentialError."""
         where = f"{'file' if self.is_file else 'variable'} `{self.place}`"

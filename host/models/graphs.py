@@ -213,11 +213,15 @@ def from_manifest(file: Path, base: ModelOptions = DEFAULT) -> tuple[Entry, ...]
     if content or not isinstance(tables, dict) or not tables:
         also = f", and has `{next(iter(content))}`" if content else ""
         raise RegistrationError(f"`{file}` must have tables [graphs.NAME] and nothing else{also}")
-    return tuple(_from_table(f"`{file}`, graph `{name}`", name, table, base, file.parent)
+    return tuple(from_table(f"`{file}`, graph `{name}`", name, table, base, file.parent)
                  for name, table in tables.items())  # fmt: skip
 
 
-def _from_table(origin: str, name: str, table: object, base: ModelOptions, folder: Path) -> Entry:
+def from_table(origin: str, name: str, table: object, base: ModelOptions, folder: Path) -> Entry:
+    """Return the entry of a table as a manifest has it, whose paths are relative to `folder`.
+
+    RegistrationError when it is none, or as of `entry` and `remote_entry`.
+    """
     if not isinstance(table, dict):
         raise RegistrationError(f"{origin}: it must be a table with a `{_PATH}`, not {shown(table)}")
     path = table.get(_PATH)

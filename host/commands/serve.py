@@ -1,0 +1,198 @@
+"""`python -m host serve`: put a guest behind a port, by the Open Inference Protocol, and keep it there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from host import quantities
+from host.commands import service_options
+from host.console import EXIT_TRAP, Parser, UsageError, has_terminal, say, status, write
+from host.errors import NnError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from host.serving.installation import Triton
+    from host.serving.repository import Model
+    from host.serving.server import Address, Places, Server
+
+_OFF: Final = "off"
+_PORT_MOST: Final = 65535
+_SHOWN_AFTER: Final = 1.0
+
+_USAGE: Final = (
+    "python -m host serve GUEST.wasm [--service FILE.toml] [--name NAME] [--http HOST:PORT] "
+    "[--grpc HOST:PORT|off] [--instances N] [--rows-per-call K] [--graph NAME=MODEL[,option=value]...]... "
+    "[--dir HOST[::GUEST][::ro]]... [--env K=V]... [--timeout SECONDS] [--max-memory SIZE] [--fuel N] "
+    "[--get-triton] [--log FILE] [--json] [-- args...]"
+)
+
+_EPILOG: Final = """\
+Any client of the Open Inference Protocol v2 can ask then, by HTTP and gRPC. The guest is one for
+`python -m host map` (docs/map.md): a request is a record, or with --rows-per-call above 1 many. GUEST.toml
+has its tensors (docs/serve.md). --timeout and --fuel are for each call of the guest.
+
+It is carried by a Triton Inference Server: the one that $TRITON names, the one on the path, or one that
+--get-triton puts into the cache folder. An instance that dies is replaced.
+
+examples:
+  python -m host serve photo.wasm --graph squeezenet=model.xml --get-triton
+      a photo in, classes out, at http://127.0.0.1:8000/v2/models/photo and by gRPC at 127.0.0.1:8001
+
+  python -m host serve rate.wasm --graph net=model.xml --instances 4 --rows-per-call 256 --http 127.0.0.1:0
+      requests of up to 256 rows, on four processes; a port that is free, which it prints
+
+exit codes: 0 ended by SIGTERM, 130 by Ctrl-C; 1 the server did not start, or ended by itself; 2 bad usage or
+input.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the guest that `arguments` name until told to end; return the exit code."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    options = _parser().parse_args(arguments[:at])
+    model = service_options.model_from(options, arguments[at + 1 :])
+
+    from host.serving import installation, server  # noqa: PLC0415 - help and usage errors come without it
+
+    try:
+        triton = _triton(options)
+        with _stoppable(), TemporaryDirectory(prefix="wasinn-") as name:
+            return _serve(options, model, triton, Path(name))
+    except installation.UnusableTritonError as error:
+        raise UsageError(str(error)) from error
+    except server.ServerError as error:
+        say("error", str(error))
+        return EXIT_TRAP
+    except _Stopped:
+        return 0
+
+
+class _Stopped(BaseException):
+    """SIGTERM."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Have SIGTERM end the block in order."""
+
+    def stop(*_: object) -> NoReturn:
+        raise _Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(options: argparse.Namespace, model: Model, triton: Triton, folder: Path) -> int:
+    """Serve until something raises: ServerError, _Stopped, KeyboardInterrupt."""
+    from host.serving import repository, watchdog  # noqa: PLC0415 - as above
+    from host.serving.server import Server  # noqa: PLC0415 - as above
+
+    models = folder / "models"
+    try:
+        file = repository.write(models, model, has_models=False)
+    except NnError as error:
+        raise UsageError(f"a model cannot be read: {error.reason}") from error
+    places = _places(options, models, folder)
+    with closing(Server(triton, places, model.name)) as server:
+        _wait(server)
+        _tell(options, server, model.instances)
+        return watchdog.watch(server, model.instances, file, say)
+
+
+def _wait(server: Server) -> None:
+    """Wait until the server is ready, and show on a terminal that it is not."""
+    began = monotonic()
+
+    def look() -> None:
+        if has_terminal() and monotonic() - began > _SHOWN_AFTER:
+            status(f"starting Triton: {monotonic() - began:.0f} s")
+
+    try:
+        server.wait(look)
+    finally:
+        if has_terminal():
+            status("")
+
+
+def _tell(options: argparse.Namespace, server: Server, instances: int) -> None:
+    http, grpc = server.places.http, server.places.grpc
+    if options.json:
+        facts = {"name": server.name, "http": str(http), "grpc": grpc and str(grpc), "instances": instances}
+        write(json.dumps(facts) + "\n")
+        return
+    by_grpc = f", grpc://{grpc}" if grpc else ""
+    write(f"{server.name}: http://{http}/v2/models/{server.name}{by_grpc}\n")
+
+
+def _triton(options: argparse.Namespace) -> Triton:
+    from host.serving import installation  # noqa: PLC0415 - as above
+
+    if options.get_triton:
+        return installation.provide(notice=partial(say, "note"))
+    return installation.find(os.environ)
+
+
+def _places(options: argparse.Namespace, models: Path, folder: Path) -> Places:
+    from host.serving.server import Places  # noqa: PLC0415 - as above
+
+    log = Path(options.log) if options.log else folder / "log"
+    grpc = None if options.grpc == _OFF else _address("--grpc", options.grpc)
+    return Places(_address("--http", options.http), grpc, models, log)
+
+
+def _address(option: str, text: str) -> Address:
+    """Return where to listen, a free port in place of 0; UsageError when it cannot be."""
+    from host.serving.server import Address, check_free, free_port  # noqa: PLC0415 - as above
+
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host:
+        raise UsageError(f"`{option} {text}` is not of the form HOST:PORT")
+    try:
+        number = quantities.number(port, 0, _PORT_MOST)
+        address = Address(host, number or free_port(host))
+        check_free(address)
+    except ValueError as error:
+        raise UsageError(f"`{option}`: {error}") from error
+    except OSError as error:
+        help_ = f"give another with `{option} HOST:PORT`, or port 0 for any"
+        raise UsageError(f"`{option} {text}`: {error.strerror or error}: {help_}") from error
+    if address.is_public:
+        say(
+            "warning",
+            f"`{option} {text}`: whoever reaches it may use the model, without password and TLS",
+        )
+    return address
+
+
+def _parser() -> Parser:
+    parser = Parser("serve", "Put a guest behind a port.", _EPILOG, _USAGE)
+    service_options.add_to(parser)
+    parser.add_argument(
+        "--http", metavar="HOST:PORT", default="127.0.0.1:8000",
+        help="where to listen for HTTP; port 0 is any (default: 127.0.0.1:8000)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--grpc", metavar="HOST:PORT|off", default="127.0.0.1:8001",
+        help="where to listen for gRPC (default: 127.0.0.1:8001)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--get-triton", action="store_true",
+        help="take the Triton in the cache folder, and put it there first if need be",
+    )  # fmt: skip
+    parser.add_argument("--log", metavar="FILE", help="where Triton's own words go (default: nowhere)")
+    parser.add_argument("--json", action="store_true", help="print where it is as JSON")
+    return parser

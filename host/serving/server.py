@@ -1,0 +1,213 @@
+"""A running Triton with one model: started, waited for, asked to load the model anew, ended."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import host
+from host.serving.repository import PATHS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from host.serving.installation import Triton
+
+_KEY: Final = "wasinn-key"
+_RESTRICTED: Final = "model-repository,shared-memory,trace,logging"
+"""What only this process may ask of the server: to load models is to have any code run."""
+
+_LOOK: Final = 0.05
+_CALL_SECONDS: Final = 5.0
+_LOAD_SECONDS: Final = 600.0
+_STOP_SECONDS: Final = 10.0
+_STUB: Final = "triton_python_b"
+"""What the kernel calls the processes of instances: the first fifteen characters."""
+
+_TIED: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes the server, which the kernel ends when this process does, however that is."""
+
+_SAYS: Final = re.compile(r"failed to load '[^']*' version 1: (.*)|^error: (.*)", re.MULTILINE)
+_LOG_BYTES: Final = 1 << 16
+
+
+class ServerError(Exception):
+    """The server does not start, or ended, or does not do as asked; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than this machine may reach it."""
+        try:
+            return not ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host != "localhost"
+
+    def __str__(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the server listens, where its models are, and what it writes to."""
+
+    http: Address
+    grpc: Address | None
+    repository: Path
+    log: Path
+
+
+class Server:
+    """A Triton that serves the model `name` of a repository; close it when done."""
+
+    def __init__(self, triton: Triton, places: Places, name: str) -> None:
+        """Start it; ServerError when it cannot be. It is not ready yet."""
+        self.name = name
+        self.places = places
+        self._key = secrets.token_hex(16)
+        environment = triton.environment(os.environ)
+        ours = str(Path(host.__file__).parent.parent)
+        environment[PATHS] = os.pathsep.join([*map(str, triton.packages), ours])
+        try:
+            with places.log.open("ab") as log:
+                self.process = _started(self._command(triton), environment, log)
+        except OSError as error:
+            raise ServerError(f"`{triton.program}` cannot be started: {error.strerror or error}") from error
+
+    def wait(self, look: Callable[[], None] = lambda: None) -> None:
+        """Wait until the model is ready; `look` is called now and then. ServerError when the server ends."""
+        while not self.is_ready():
+            if self.process.poll() is not None:
+                raise ServerError(f"Triton ended (exit code {self.process.returncode}): {self._said()}")
+            look()
+            time.sleep(_LOOK)  # it has no other way to tell that it is ready
+
+    def is_ready(self) -> bool:
+        """Return whether the server takes requests for the model."""
+        try:
+            return self._ask("GET", f"models/{self.name}/ready", _CALL_SECONDS)[0] == HTTPStatus.OK
+        except (OSError, HTTPException):
+            return False
+
+    def instances(self) -> tuple[int, ...]:
+        """Return the processes in which guests answer."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, _, rest = path.read_text(errors="replace").partition(" (")
+            except OSError:  # it has ended
+                continue
+            name, _, numbers = rest.rpartition(") ")
+            state, parent, *_ = numbers.split()
+            if name == _STUB and state != "Z" and int(parent) == self.process.pid:
+                found.append(int(pid))
+        return tuple(found)
+
+    def reload(self) -> None:
+        """Have all instances loaded anew; those that live answer until then. ServerError."""
+        try:
+            code, said = self._ask("POST", f"repository/models/{self.name}/load", _LOAD_SECONDS)
+        except (OSError, HTTPException) as error:
+            raise ServerError(f"Triton does not answer: {error}") from error
+        if code != HTTPStatus.OK:
+            raise ServerError(f"Triton does not load `{self.name}`: {said}")
+
+    def close(self) -> None:
+        """End it, and its instances with it."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def _ask(self, method: str, path: str, seconds: float) -> tuple[int, str]:
+        """Return the code and the text of the server's answer; OSError, HTTPException."""
+        at = _reached(self.places.http)
+        with closing(HTTPConnection(at.host, at.port, timeout=seconds)) as connection:
+            body = None if method == "GET" else "{}"
+            connection.request(method, f"/v2/{path}", body, {_KEY: self._key})
+            answer = connection.getresponse()
+            return answer.status, answer.read(_LOG_BYTES).decode(errors="replace")
+
+    def _command(self, triton: Triton) -> list[str]:
+        http, grpc = self.places.http, self.places.grpc
+        return [
+            str(triton.program),
+            f"--model-repository={self.places.repository}",
+            f"--backend-directory={triton.backends}",
+            "--model-control-mode=explicit",
+            f"--load-model={self.name}",
+            f"--http-address={http.host}",
+            f"--http-port={http.port}",
+            f"--http-restricted-api={_RESTRICTED}:{_KEY}={self._key}",
+            *([f"--grpc-address={grpc.host}", f"--grpc-port={grpc.port}",
+               f"--grpc-restricted-protocol={_RESTRICTED}:{_KEY}={self._key}"] if grpc
+              else ["--allow-grpc=false"]),
+            "--allow-metrics=false",
+            "--exit-timeout-secs=5",
+        ]  # fmt: skip
+
+    def _said(self) -> str:
+        """Return what the log has of why there is no server."""
+        with self.places.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
+            text = log.read().decode(errors="replace")
+        found = [left or right for left, right in _SAYS.findall(text)]
+        return found[0] if found else (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def free_port(address: str) -> int:
+    """Return a port of the address that nobody has now; OSError when there is no such address here."""
+    with socket.create_server((address, 0), family=_family(address)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def check_free(address: Address) -> None:
+    """Raise OSError when one cannot listen there."""
+    with socket.create_server((address.host, address.port), family=_family(address.host)):
+        pass
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _reached(address: Address) -> Address:
+    """Return by which address this process reaches what listens at `address`."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, and not bound
+    return Address(everywhere.get(address.host, address.host), address.port)
+
+
+def _started(command: list[str], environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-ISc", _TIED, str(os.getpid()), *command],
+        env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        process_group=0,  # Ctrl-C is for this process, which ends it in order
+    )  # fmt: skip
