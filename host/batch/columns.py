@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from host.batch.answering import unanswered
@@ -57,15 +59,39 @@ def records(table: Any, names: Sequence[str]) -> list[bytes | Answer]:  # noqa: 
     return [null if None in row else b"".join(row) for row in rows]  # type: ignore[arg-type]  # no None in it
 
 
+def written(schema: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - as above
+    """Return the schema of what `answered` makes of a table."""
+    pa = needed("pyarrow")
+    for name in names:
+        schema = schema.remove(schema.get_field_index(name))
+    return schema.append(pa.field(OUTPUT, pa.large_binary())).append(pa.field(ERROR, pa.string()))
+
+
 def answered(table: Any, names: Sequence[str], answers: Sequence[Answer]) -> Any:  # noqa: ANN401 - as above
     """Return the table without the columns `names`, and with OUTPUT and ERROR."""
     pa = needed("pyarrow")
     outputs = [answer.output if answer.error is None else None for answer in answers]
-    errors = [None if answer.error is None else told(answer) for answer in answers]
+    errors = [None if answer.error is None else told(answer).encode() for answer in answers]
     rest = table.drop_columns(list(names))
-    return rest.append_column(OUTPUT, pa.chunked_array([pa.array(outputs, pa.large_binary())])).append_column(
-        ERROR, pa.array(errors, pa.string())
+    return rest.append_column(OUTPUT, _column(pa.large_binary(), "q", outputs)).append_column(
+        ERROR, _column(pa.string(), "i", errors)
     )
+
+
+def _column(type_: Any, offset: str, cells: Sequence[bytes | None]) -> Any:  # noqa: ANN401 - as above
+    """Return the cells as an array, whose offsets are of the type that `array` knows as `offset`.
+
+    `pyarrow.array` would load all of pandas where that is installed, which takes half a second.
+    """
+    pa = needed("pyarrow")
+    whole = [cell or b"" for cell in cells]
+    offsets = array(offset, accumulate(map(len, whole), initial=0))
+    valid = None
+    if None in cells:
+        bits = int("".join("01"[cell is not None] for cell in reversed(cells)), base=2)
+        valid = pa.py_buffer(bits.to_bytes((len(cells) + 7) // 8, "little"))
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(whole))]
+    return pa.Array.from_buffers(type_, len(cells), buffers)
 
 
 def told(answer: Answer) -> str:
@@ -75,44 +101,51 @@ def told(answer: Answer) -> str:
 
 
 def _cells(column: Any) -> list[bytes | None]:  # noqa: ANN401 - as above
-    pa = needed("pyarrow")
     found: list[bytes | None] = []
     for chunk in column.chunks:
         if _is_bytes(chunk.type):
-            found += chunk.cast(pa.large_binary()).to_pylist()
+            found += _bytes(chunk).to_pylist()
         else:
             found += _numbers(chunk)
     return found
 
 
-def _numbers(array: Any) -> list[bytes | None]:  # noqa: ANN401 - as above
+def _bytes(text: Any) -> Any:  # noqa: ANN401 - as above
+    """Return an array of text as its bytes, which may be no UTF-8; one of bytes as it is."""
+    pa = needed("pyarrow")
+    if pa.types.is_string(text.type):
+        return text.view(pa.binary())
+    return text.view(pa.large_binary()) if pa.types.is_large_string(text.type) else text
+
+
+def _numbers(cells: Any) -> list[bytes | None]:  # noqa: ANN401 - as above
     """Return the bytes of the numbers in each row, as they are in memory: little-endian."""
     pa = needed("pyarrow")
-    rows = len(array)
-    if pa.types.is_fixed_size_list(array.type):
-        size, items = array.type.list_size, array.values
-        ends = [(array.offset + row) * size for row in range(rows + 1)]
-    elif _item(array.type) is not array.type:
-        items, ends = array.values, array.offsets.to_pylist()
+    rows = len(cells)
+    if pa.types.is_fixed_size_list(cells.type):
+        size, items = cells.type.list_size, cells.values
+        ends = [(cells.offset + row) * size for row in range(rows + 1)]
+    elif _item(cells.type) is not cells.type:
+        items, ends = cells.values, cells.offsets.to_pylist()
     else:
-        items, ends = array, list(range(rows + 1))
+        items, ends = cells, list(range(rows + 1))
     if pa.types.is_boolean(items.type):
         items = items.cast(pa.uint8())
     width = _width(items.type) or 0
     buffer = items.buffers()[1]
     data = memoryview(buffer).cast("B") if buffer is not None else memoryview(b"")
     base = items.offset
-    whole = _whole(array, items, ends)
+    whole = _whole(cells, items, ends)
     return [
         data[(base + begin) * width : (base + end) * width].tobytes() if is_whole else None
         for begin, end, is_whole in zip(ends, ends[1:], whole, strict=False)
     ]
 
 
-def _whole(array: Any, items: Any, ends: Sequence[int]) -> list[bool]:  # noqa: ANN401 - as above
+def _whole(cells: Any, items: Any, ends: Sequence[int]) -> list[bool]:  # noqa: ANN401 - as above
     """Return of each row whether no null is in it."""
-    rows: list[bool] = array.is_valid().to_pylist() if array.null_count else [True] * len(array)
-    if items is not array and items.null_count:
+    rows: list[bool] = cells.is_valid().to_pylist() if cells.null_count else [True] * len(cells)
+    if items is not cells and items.null_count:
         valid = items.is_valid().to_pylist()
         return [row and all(valid[ends[at] : ends[at + 1]]) for at, row in enumerate(rows)]
     return rows

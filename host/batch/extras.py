@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"pyarrow": "batch", "loky": "batch", "ray": "ray"})
+EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"pyarrow": "batch", "ray": "ray"})
 """Each package and the extra of this one that brings it."""
 
 

@@ -1,31 +1,33 @@
 """Have shards answered by processes of this machine; one that dies costs its shard a try, and no other's.
 
-Each worker is a pool of one process: so it is known which shard a process died of.
+Each has a pipe of its own, so it is known which shard it died of. They are forks of one clean process, which
+imports for all of them.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
-from contextlib import suppress
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from threading import Thread
-from time import sleep
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from host.batch import plan
 from host.batch import work as unit
-from host.batch.extras import needed
 from host.batch.work import Outcome, Work
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
     from host.batch.plan import Shard
 
 _LOOK: Final = 0.2
+_IMPORTED: Final = ("host.api", "host.batch.work", "host.backends.openvino")
+"""What each process would import by itself, which takes longer than many a shard; of Parquet one more."""
 
 
 def outcomes(
@@ -34,23 +36,21 @@ def outcomes(
     """Yield what becomes of each shard, as they are done; None now and then while none is.
 
     A shard whose process dies is tried anew `retries` times. To close the iterator ends the processes.
-    Raises MissingExtraError.
     """
     lanes = [_Lane(work) for _ in range(min(workers, len(shards)))]
     idle, todo = list(lanes), deque((shard, 0) for shard in shards)
-    running: dict[Future[Outcome], tuple[_Lane, Shard, int]] = {}
+    running: dict[Connection, tuple[_Lane, Shard, int]] = {}
     try:
         while todo or running:
             while todo and idle:
                 lane, (shard, tries) = idle.pop(), todo.popleft()
-                running[lane.submit(shard)] = lane, shard, tries
-            done, _ = wait(running, _LOOK, FIRST_COMPLETED)
+                running[lane.give(shard)] = lane, shard, tries
+            done = [running.pop(pipe) for pipe in wait(running, _LOOK)]  # type: ignore[call-overload]  # what it was given
             if not done:
                 yield None
-            for future in done:
-                lane, shard, tries = running.pop(future)
+            for lane, shard, tries in done:
                 idle.append(lane)
-                outcome = lane.outcome(future)
+                outcome = lane.outcome()
                 if outcome is None and tries < retries:
                     todo.appendleft((shard, tries + 1))
                 else:
@@ -58,8 +58,6 @@ def outcomes(
     finally:
         for lane in lanes:
             lane.close()
-        running.clear()
-        gc.collect()  # frees what loky has named in the system: its tracker would complain at the end
 
 
 class _Lane:
@@ -67,22 +65,26 @@ class _Lane:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._loky: Any = needed("loky")
-        self._pool: Any = None
+        self._running: tuple[BaseProcess, Connection] | None = None
 
-    def submit(self, shard: Shard) -> Future[Outcome]:
-        if self._pool is not None:
-            with suppress(BrokenExecutor):  # it died while it had nothing to do
-                return self._given(shard)
-            self.close()
-        self._pool = self._loky.ProcessPoolExecutor(1, initializer=_begin, initargs=(os.getpid(),))
-        return self._given(shard)
+    def give(self, shard: Shard) -> Connection:
+        """Begin with a shard; return what can be read when `outcome` is there."""
+        if self._running is not None:
+            try:
+                self._running[1].send(shard)
+            except OSError:  # it died while it had nothing to do
+                self.close()
+            else:
+                return self._running[1]
+        _, pipe = self._running = _started(self._work, shard)
+        return pipe
 
-    def outcome(self, future: Future[Outcome]) -> Outcome | None:
+    def outcome(self) -> Outcome | None:
         """Return what became of the shard, or None when the process died of it."""
+        assert self._running is not None  # noqa: S101 - `give` was called
         try:
-            outcome = future.result()
-        except BrokenExecutor:
+            outcome: Outcome = self._running[1].recv()
+        except (EOFError, OSError):
             self.close()
             return None
         if outcome.is_spoilt:
@@ -90,24 +92,40 @@ class _Lane:
         return outcome
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, kill_workers=True)
-            self._pool = None
-
-    def _given(self, shard: Shard) -> Future[Outcome]:
-        future: Future[Outcome] = self._pool.submit(unit.run, self._work, shard)
-        return future
-
-
-def _begin(parent: int) -> None:
-    """Let the terminal's Ctrl-C to the process that started this one, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_follow, args=(parent,), name="parent", daemon=True).start()
+        """End the process, whatever it is at."""
+        if self._running is not None:
+            process, pipe = self._running
+            self._running = None
+            process.kill()
+            process.join()
+            process.close()
+            pipe.close()
 
 
-def _follow(parent: int) -> None:
-    while os.getppid() == parent:
-        sleep(_LOOK)
+def _started(work: Work, shard: Shard) -> tuple[BaseProcess, Connection]:
+    context = get_context("forkserver")
+    more = ("pyarrow.parquet",) if work.format == plan.PARQUET else ()
+    context.set_forkserver_preload([*_IMPORTED, *more])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, work, shard), daemon=True)
+    process.start()
+    theirs.close()  # else its end would not be told
+    return process, ours
+
+
+def _serve(pipe: Connection, work: Work, shard: Shard) -> None:
+    """Answer the shard, and then those that come, until the driver ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the driver
+    Thread(target=_follow, name="parent", daemon=True).start()
+    while True:
+        pipe.send(unit.run(work, shard))
+        shard = pipe.recv()
+
+
+def _follow() -> None:
+    parent = parent_process()
+    assert parent is not None  # noqa: S101 - this runs in a child
+    parent.join()
     os._exit(1)
 
 

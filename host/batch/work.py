@@ -96,8 +96,8 @@ def counted(work: Work, path: Path) -> Outcome | None:
     """Return what became of a shard by its file, or None when that is not whole."""
     try:
         if work.format == plan.PARQUET:
-            parquet = needed("pyarrow.parquet")
-            errors = parquet.read_table(path, columns=[columns.ERROR])[columns.ERROR]
+            with needed("pyarrow.parquet").ParquetFile(path) as parquet:
+                errors = parquet.read([columns.ERROR])[columns.ERROR]
             return Outcome("", len(errors), len(errors) - errors.null_count)
         done = _Count()
         with path.open("rb") as file:
@@ -131,14 +131,14 @@ def _parquet(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: Bin
     parquet = needed("pyarrow.parquet")
     with parquet.ParquetFile(work.source / shard.sources[0]) as file:
         names = columns.chosen(file.schema_arrow, work.columns)
-        schema = columns.answered(file.schema_arrow.empty_table(), names, []).schema
+        schema = columns.written(file.schema_arrow, names)
         first, end = shard.groups or (0, file.metadata.num_row_groups)
         with parquet.ParquetWriter(out, schema) as writer:
             for at in range(first, end):
                 table = file.read_row_group(at)
                 found = answers(call, columns.records(table, names), work.per_call)
                 _count(work, found, done)
-                writer.write_table(columns.answered(table, names, found).cast(schema))
+                writer.write_table(columns.answered(table, names, found))
 
 
 def _lines(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: BinaryIO, done: _Count) -> None:

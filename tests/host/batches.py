@@ -178,8 +178,8 @@ DEADLY = 1 << 30
 
 def workers(driver: int) -> set[int]:
     """Return the processes of a driver that answer shards, with the local engine."""
-    found = descendants(driver).items()
-    return {pid for pid, command in found if "loky" in command and "resource_tracker" not in command}
+    below = descendants(driver)
+    return set().union(*(descendants(pid) for pid in below))
 
 
 def alive(pids: Iterable[int]) -> set[int]:

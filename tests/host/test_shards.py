@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 pa = batches.package("pyarrow")
 pq = batches.package("pyarrow.parquet")
-batches.package("loky")
 
 
 def host_map(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
@@ -413,7 +412,7 @@ def test_folder_of_several_kinds_is_refused(traps: Path, rows: Path, tmp_path: P
     fails(host_map(traps, "--in", rows, "--out", tmp_path / "out"), 2, "`--format`")
 
 
-@pytest.mark.parametrize(("missing", "extra"), [("loky", "batch"), ("pyarrow", "batch"), ("ray", "ray")])
+@pytest.mark.parametrize(("missing", "extra"), [("pyarrow", "batch"), ("ray", "ray")])
 def test_missing_package_is_told_with_its_extra(
     traps: Path, rows: Path, tmp_path: Path, missing: str, extra: str
 ) -> None:
@@ -428,9 +427,18 @@ def test_missing_package_is_told_with_its_extra(
 
 def test_help_and_bad_usage_load_none_of_the_extras() -> None:
     code = "import sys, host.cli as c; c.main(['map', '--help']); c.main(['map', 'g', '--in', 'x'])\n"
-    code += "print([m for m in ('pyarrow', 'loky', 'ray', 'wasmtime') if m in sys.modules])"
+    code += "print([m for m in ('pyarrow', 'ray', 'wasmtime') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.endswith("\n[]\n")
+
+
+def test_lines_and_files_need_none_of_the_extras(traps: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("a\nb\n")
+    words = ["map", str(traps), "--in", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out")]
+    code = "import sys; sys.modules['pyarrow'] = sys.modules['ray'] = None\n"
+    code += f"from host.cli import main; sys.exit(main({words!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    assert [line["output"] for line in lines(tmp_path / "out" / "in.jsonl")] == ["a", "b"]
 
 
 # GuestUDF.
@@ -454,6 +462,20 @@ def test_udf_arrives_elsewhere_with_its_model(tmp_path: Path) -> None:
     outputs = [struct.pack("<2f", 3.0, 3.0), struct.pack("<2f", 4.0, 4.0)]
     rows = [{"id": 7 + at, "output": output, "error": None} for at, output in enumerate(outputs)]
     assert done.stdout == f"{rows}\n"
+
+
+def test_no_process_of_a_run_loads_pandas(traps: Path, tmp_path: Path) -> None:
+    """Where it is installed `pyarrow.array` does, which takes longer than all else at the start."""
+    batches.package("pandas")
+    pq.write_table(pa.table({"x": ["a", "!", None], "id": [1, 2, 3]}), tmp_path / "in.parquet")
+    code = (
+        "import sys, host, pyarrow.parquet as pq;"
+        "found = host.GuestUDF(sys.argv[1], columns=['x'])(pq.ParquetFile(sys.argv[2]).read());"
+        "print(found.num_rows, found['output'].null_count, 'pandas' in sys.modules)"
+    )
+    words = [sys.executable, "-c", code, str(traps), str(tmp_path / "in.parquet")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "3 2 False\n"
 
 
 @pytest.mark.parametrize(
