@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from queue import Empty, Queue, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from host.bulk import RecordError
 
@@ -45,11 +45,11 @@ class Record:
     read: Callable[[], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of the record `name`: an answer, or an error and the wasi-nn calls behind it.
 
-    `is_refused` is that of the RecordError.
+    `is_refused` is that of the RecordError. There is one for each record: a data class that is frozen takes
+    five times as long to make.
     """
 
     name: str

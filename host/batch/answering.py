@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from host.batch import framing
@@ -30,13 +29,14 @@ def answers(
         records: What to answer; one that is an Answer already stays as it is.
         per_call: How many records a call has: with 1 they are the bytes themselves, with more `framing.pack`.
     """
-    found = [record if isinstance(record, Answer) else None for record in records]
-    asked = [(at, record) for at, record in enumerate(records) if not isinstance(record, Answer)]
+    found = list(records)
+    asked = [at for at, record in enumerate(records) if not isinstance(record, Answer)]
     for begin in range(0, len(asked), per_call):
         part = asked[begin : begin + per_call]
-        for (at, _), answer in zip(part, _part(call, [each for _, each in part], per_call), strict=True):
+        given: list[bytes] = [records[at] for at in part]  # type: ignore[misc]  # no Answer is asked
+        for at, answer in zip(part, _part(call, given, per_call), strict=True):
             found[at] = answer
-    return [answer for answer in found if answer is not None]
+    return found  # type: ignore[return-value]  # all are answers now
 
 
 def _part(call: Callable[[bytes], Answer], records: list[bytes], per_call: int) -> list[Answer]:
@@ -61,4 +61,4 @@ def _framed(call: Callable[[bytes], Answer], records: list[bytes]) -> list[Answe
     try:
         return [Answer("", output) for output in framing.unpack(answer.output, len(records))]
     except framing.FramingError as error:
-        return replace(answer, output=b"", error=str(error))
+        return answer._replace(output=b"", error=str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from host.batch.answering import unanswered
@@ -54,8 +54,10 @@ def chosen(schema: Any, names: Sequence[str]) -> tuple[str, ...]:  # noqa: ANN40
 def records(table: Any, names: Sequence[str]) -> list[bytes | Answer]:  # noqa: ANN401 - as above
     """Return the record of each row: the bytes of its columns, one after the other."""
     cells = [_cells(table.column(name)) for name in names]
-    rows: Iterable[tuple[bytes | None, ...]] = zip(*cells, strict=True)
     null = unanswered(_NULL)
+    if len(cells) == 1:
+        return [null if cell is None else cell for cell in cells[0]]
+    rows: Iterable[tuple[bytes | None, ...]] = zip(*cells, strict=True)
     return [null if None in row else b"".join(row) for row in rows]  # type: ignore[arg-type]  # no None in it
 
 
@@ -101,54 +103,70 @@ def told(answer: Answer) -> str:
 
 
 def _cells(column: Any) -> list[bytes | None]:  # noqa: ANN401 - as above
-    found: list[bytes | None] = []
-    for chunk in column.chunks:
-        if _is_bytes(chunk.type):
-            found += _bytes(chunk).to_pylist()
-        else:
-            found += _numbers(chunk)
+    return [cell for chunk in column.chunks for cell in _of_chunk(chunk)]
+
+
+def _of_chunk(cells: Any) -> list[bytes | None]:  # noqa: ANN401 - as above
+    """Return the bytes of each row, of numbers as they are in memory; None where a null is in it."""
+    items, ends = _items(cells)
+    if _is_bytes(cells.type):
+        data, spans = _text(cells)
+    else:
+        data, spans = _numbers(items, ends)
+    view = memoryview(data if data is not None else b"")
+    found: list[bytes | None] = [view[begin:end].tobytes() for begin, end in pairwise(spans)]
+    for row in _nulls(cells, items, ends):
+        found[row] = None
     return found
 
 
-def _bytes(text: Any) -> Any:  # noqa: ANN401 - as above
-    """Return an array of text as its bytes, which may be no UTF-8; one of bytes as it is."""
-    pa = needed("pyarrow")
-    if pa.types.is_string(text.type):
-        return text.view(pa.binary())
-    return text.view(pa.large_binary()) if pa.types.is_large_string(text.type) else text
+def _text(cells: Any) -> tuple[Any, Sequence[int]]:  # noqa: ANN401 - as above
+    """Return the buffer that bytes or text are in, and where in it each row begins, and the last ends."""
+    if needed("pyarrow").types.is_fixed_size_binary(cells.type):
+        width = cells.type.byte_width
+        return cells.buffers()[1], [width * (cells.offset + row) for row in range(len(cells) + 1)]
+    return cells.buffers()[2], _offsets(cells)
 
 
-def _numbers(cells: Any) -> list[bytes | None]:  # noqa: ANN401 - as above
-    """Return the bytes of the numbers in each row, as they are in memory: little-endian."""
+def _items(cells: Any) -> tuple[Any, Sequence[int]]:  # noqa: ANN401 - as above
+    """Return what is in lists, or else the cells, and at which of it each row begins, and the last ends."""
+    if needed("pyarrow").types.is_fixed_size_list(cells.type):
+        size = cells.type.list_size
+        return cells.values, [size * (cells.offset + row) for row in range(len(cells) + 1)]
+    if _item(cells.type) is not cells.type:
+        return cells.values, _offsets(cells)
+    return cells, range(len(cells) + 1)
+
+
+def _numbers(items: Any, ends: Sequence[int]) -> tuple[Any, Sequence[int]]:  # noqa: ANN401 - as above
+    """Return the buffer that numbers are in, and where in it those at `ends` are."""
     pa = needed("pyarrow")
-    rows = len(cells)
-    if pa.types.is_fixed_size_list(cells.type):
-        size, items = cells.type.list_size, cells.values
-        ends = [(cells.offset + row) * size for row in range(rows + 1)]
-    elif _item(cells.type) is not cells.type:
-        items, ends = cells.values, cells.offsets.to_pylist()
-    else:
-        items, ends = cells, list(range(rows + 1))
     if pa.types.is_boolean(items.type):
         items = items.cast(pa.uint8())
     width = _width(items.type) or 0
-    buffer = items.buffers()[1]
-    data = memoryview(buffer).cast("B") if buffer is not None else memoryview(b"")
-    base = items.offset
-    whole = _whole(cells, items, ends)
-    return [
-        data[(base + begin) * width : (base + end) * width].tobytes() if is_whole else None
-        for begin, end, is_whole in zip(ends, ends[1:], whole, strict=False)
-    ]
+    return items.buffers()[1], [width * (items.offset + end) for end in ends]
 
 
-def _whole(cells: Any, items: Any, ends: Sequence[int]) -> list[bool]:  # noqa: ANN401 - as above
-    """Return of each row whether no null is in it."""
-    rows: list[bool] = cells.is_valid().to_pylist() if cells.null_count else [True] * len(cells)
+def _offsets(cells: Any) -> list[int]:  # noqa: ANN401 - as above
+    kinds, buffer = needed("pyarrow").types, cells.buffers()[1]
+    if not len(cells) or buffer is None:
+        return [0]
+    is_large = any(
+        check(cells.type) for check in (kinds.is_large_binary, kinds.is_large_string, kinds.is_large_list)
+    )
+    offsets = memoryview(buffer).cast("q" if is_large else "i")
+    return offsets[cells.offset : cells.offset + len(cells) + 1].tolist()
+
+
+def _nulls(cells: Any, items: Any, ends: Sequence[int]) -> list[int]:  # noqa: ANN401 - as above
+    """Return the rows that are null, or have one in their list."""
+    found: set[int] = set()
+    if cells.null_count:
+        found.update(row for row, is_valid in enumerate(cells.is_valid().to_pylist()) if not is_valid)
     if items is not cells and items.null_count:
         valid = items.is_valid().to_pylist()
-        return [row and all(valid[ends[at] : ends[at + 1]]) for at, row in enumerate(rows)]
-    return rows
+        found.update(row for row, (begin, end) in enumerate(pairwise(ends)) if not all(valid[begin:end]))
+    return sorted(found)
 
 
 def _is_bytes(type_: Any) -> bool:  # noqa: ANN401 - as above

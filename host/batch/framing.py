@@ -6,6 +6,7 @@ All numbers are u32, little-endian: how many there are, the length of each, and 
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from host.memory import U32
@@ -20,8 +21,8 @@ class FramingError(Exception):
 
 def pack(records: Sequence[bytes]) -> bytes:
     """Return the records as one; none of them is longer than a u32 can say."""
-    numbers = (len(records), *map(len, records))
-    return b"".join([*map(U32.pack, numbers), *records])
+    head = Struct(f"<{1 + len(records)}I").pack(len(records), *map(len, records))
+    return b"".join((head, *records))
 
 
 def unpack(answer: bytes, count: int) -> list[bytes]:
@@ -34,7 +35,7 @@ def unpack(answer: bytes, count: int) -> list[bytes]:
         raise FramingError(f"the answer is for {said} records, not for the {count} there were")
     if len(answer) < head:
         raise FramingError(f"the answer to {count} records ends before their lengths do")
-    lengths = (length for (length,) in U32.iter_unpack(answer[U32.size : head]))
+    lengths = Struct(f"<{count}I").unpack_from(answer, U32.size)
     ends = list(accumulate(lengths, initial=head))
     if ends[-1] != len(answer):
         raise FramingError(

@@ -20,7 +20,7 @@ from host.batch.parcel import opened
 from host.job import BadGuestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from host.batch.parcel import Parcel
@@ -170,13 +170,12 @@ def _write_rows(
         out.writelines(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-def _count(work: Work, found: Iterable[Answer], done: _Count) -> None:
-    for answer in found:
-        done.records += 1
-        if answer.error is not None:
-            done.failed += 1
-            if work.is_strict:
-                raise _ShardError(f"record {done.records}: {columns.told(answer)}")
+def _count(work: Work, found: Sequence[Answer], done: _Count) -> None:
+    failed = [at for at, answer in enumerate(found, 1) if answer.error is not None]
+    if failed and work.is_strict:
+        raise _ShardError(f"record {done.records + failed[0]}: {columns.told(found[failed[0] - 1])}")
+    done.records += len(found)
+    done.failed += len(failed)
 
 
 def _row(name: str, line: bytes | Answer, names: tuple[str, ...]) -> tuple[dict[str, object], bytes | Answer]:
