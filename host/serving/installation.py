@@ -65,10 +65,10 @@ def find(given: Mapping[str, str], own: Path | None = None) -> Triton:
     Raises:
         UnusableTritonError: There is none of them, or it cannot run models in this Python.
     """
-    named, on_path = given.get(VARIABLE), shutil.which(_PROGRAM, path=given.get("PATH"))
+    named, on_path = given.get(VARIABLE), shutil.which(_PROGRAM, path=given.get("PATH", ""))
     if named:
         path = Path(named).absolute()
-        if (path / _READY).exists():
+        if _is_ready(path):
             return _checked(_own(path))
         program = path / "bin" / _PROGRAM if path.is_dir() else path
         if not os.access(program, os.X_OK) or program.is_dir():
@@ -83,7 +83,7 @@ def provide(own: Path | None = None, notice: Callable[[str], None] = lambda _: N
     `notice` hears before what takes long. UnusableTritonError when the package cannot be had, or be run.
     """
     own = own or own_folder()
-    if not (own / _READY).exists():
+    if not _is_ready(own):
         notice(f"getting Triton ({PACKAGES[0]}, about 75 MB) into `{own}`")
         _install(own)
     return _checked(_own(own))
@@ -121,7 +121,7 @@ def _install(own: Path) -> None:
         if not stub.exists():
             raise UnusableTritonError(f"{PACKAGES[0]} has no Python backend for Python {_VERSION} here")
         shutil.copy(stub, new / "backends" / "python")
-        (new / _READY).touch()
+        (new / _READY).write_text(" ".join(PACKAGES))
         new.rename(own)
     except OSError as error:
         raise UnusableTritonError(f"`{own}` cannot be written: {error.strerror or error}") from error
@@ -130,7 +130,7 @@ def _install(own: Path) -> None:
 
 
 def _own(own: Path) -> Triton:
-    if not (own / _READY).exists():
+    if not _is_ready(own):
         raise UnusableTritonError(
             f"there is no `{_PROGRAM}` on the path: name one with ${VARIABLE}, or have one put into "
             f"`{own}` with `--get-triton`"
@@ -139,6 +139,14 @@ def _own(own: Path) -> Triton:
     program = packages / "pytriton" / _PROGRAM / "bin" / _PROGRAM
     libraries = (packages / "nvidia_pytriton.libs", *_python_libraries())
     return Triton(program, own / "backends", (packages,), libraries)
+
+
+def _is_ready(own: Path) -> bool:
+    """Return whether `own` was made by `provide`, to its end, and of these packages."""
+    try:
+        return (own / _READY).read_text() == " ".join(PACKAGES)
+    except OSError:
+        return False
 
 
 def _installed(program: Path) -> Triton:

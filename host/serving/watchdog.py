@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 from contextlib import ExitStack, suppress
 from time import monotonic
@@ -12,10 +13,16 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from host.serving.server import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from host.serving.server import Server
+
+GRACE: Final = 30.0
+"""Seconds that an instance has for its last request after another took its place.
+
+Triton leaves those running for good that were beside one that died.
+"""
 
 _PATIENCE: Final = 60.0
 """Seconds after which an instance that dies says nothing of those before it."""
@@ -33,9 +40,10 @@ def watch(server: Server, instances: int, model: Path, say: Callable[[str, str],
         model: The file of the model in its repository: touched, it is loaded anew.
         say: Hears of what happens, (kind, text).
     """
+    retired: dict[int, float] = {}
     deaths, last = 0, 0.0
     while True:
-        _wait_for_death(server, instances)
+        before = _wait_for_death(server, instances, retired)
         if monotonic() - last > _PATIENCE:
             deaths = 0
         last = monotonic()
@@ -47,29 +55,42 @@ def watch(server: Server, instances: int, model: Path, say: Callable[[str, str],
         say("warning", f"an instance of `{server.name}` ended: loading it anew")
         _replace(server, model, say)
         say("note", f"`{server.name}` is whole again, after {monotonic() - last:.1f} s")
+        retired |= dict.fromkeys(before, monotonic() + GRACE)
 
 
-def _wait_for_death(server: Server, instances: int) -> None:
-    """Return when fewer instances live than there should be; ServerError when the server ends.
+def _wait_for_death(server: Server, instances: int, retired: dict[int, float]) -> tuple[int, ...]:
+    """Return those instances that live, once they are fewer than there should be.
 
-    There may be more for a while: those of before are kept until they have answered what they were asked.
+    Those that were retired do not count; they are ended when their time comes. ServerError when
+    the server ends.
     """
-    while len(alive := server.instances()) >= instances:
-        poll = select.poll()
-        with ExitStack() as stack:
-            for pid in (server.process.pid, *alive):
-                with suppress(ProcessLookupError):  # seen at the next look
-                    descriptor = os.pidfd_open(pid)
-                    stack.callback(os.close, descriptor)
-                    poll.register(descriptor, select.POLLIN)
-            poll.poll()
-        _check_alive(server)
-    _check_alive(server)
+    while True:
+        alive = server.instances()
+        current = tuple(pid for pid in alive if pid not in retired)
+        for pid in [pid for pid, until in retired.items() if pid not in alive or until <= monotonic()]:
+            del retired[pid]
+            if pid in alive:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if server.process.poll() is not None:
+            raise ServerError(f"Triton ended (exit code {server.process.returncode})")
+        if len(current) < instances:
+            return current
+        _wait_for_end((server.process.pid, *alive), min(retired.values(), default=None))
 
 
-def _check_alive(server: Server) -> None:
-    if server.process.poll() is not None:
-        raise ServerError(f"Triton ended (exit code {server.process.returncode})")
+def _wait_for_end(pids: Iterable[int], until: float | None) -> None:
+    """Return when one of the processes has ended, or at `until` on the monotonic clock."""
+    poll = select.poll()
+    with ExitStack() as stack:
+        for pid in pids:
+            try:
+                descriptor = os.pidfd_open(pid)
+            except ProcessLookupError:
+                return
+            stack.callback(os.close, descriptor)
+            poll.register(descriptor, select.POLLIN)
+        poll.poll(None if until is None else max(0.0, until - monotonic()) * 1000)
 
 
 def _replace(server: Server, model: Path, say: Callable[[str, str], None]) -> None:

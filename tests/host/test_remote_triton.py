@@ -23,6 +23,7 @@ from host.abi import NnErrno, TensorType
 from host.errors import Condition
 from host.models.graphs import from_text, register
 from host.nn import Session
+from host.serving.installation import UnusableTritonError
 from tests.host import models
 from tests.host.guests import DATA, DIMENSIONS, TENSOR, Guest, f32
 from tests.host.scripts import command, inference
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from host.backends.openvino import OpenVino
-    from tests.servers.triton import Running, Triton
+    from host.serving.installation import Triton
+    from tests.servers.triton import Running
 
 pytestmark = pytest.mark.triton
 
@@ -46,7 +48,7 @@ def installed() -> Triton:
     """Return Triton; without one tests are left out, but not in CI."""
     try:
         return triton.find()
-    except triton.UnusableError as error:
+    except UnusableTritonError as error:
         if "CI" in os.environ:
             raise
         pytest.skip(str(error))

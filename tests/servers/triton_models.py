@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 _BEGIN: Final = """
+import os
+import sys
 import time
+sys.path[:0] = os.environ["WASINN_PATH"].split(os.pathsep)
 import numpy as np
 import triton_python_backend_utils as pb
 

@@ -1,0 +1,487 @@
+"""What a service is, before any server runs it: its description, its folder, and where a server is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from host.api import Host
+from host.backends.remote_address import Header, Remote
+from host.job import Bounds, Preopen
+from host.models.graphs import from_text, register
+from host.models.options import ModelOptions
+from host.nn import Limits, Serving
+from host.serving import deployment, description, installation, repository
+from host.serving.deployment import Deployment, DeploymentError
+from host.serving.description import AS_BYTES, Description, DescriptionError, Tensor
+from host.serving.installation import UnusableTritonError
+from host.serving.repository import BadNameError, Model
+from host.serving.server import Address
+from tests.host.reactors import reactor
+from tests.host.wasi import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from host.job import Job
+    from tests.host import models
+
+X, Y = Tensor("x", "FP32", (4,)), Tensor("y", "INT64", (2,))
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """Write a description."""
+    path = tmp_path / "guest.toml"
+    path.write_text(text)
+    return path
+
+
+TABLES = """
+[[inputs]]
+name = "x"
+datatype = "FP32"
+shape = [4]
+
+[[outputs]]
+name = "y"
+datatype = "INT64"
+shape = [2]
+"""
+
+INPUT = TABLES[: TABLES.index("[[outputs")]
+
+
+def test_description_is_what_its_file_says(tmp_path: Path) -> None:
+    assert description.read(written(tmp_path, TABLES)) == Description((X,), (Y,))
+
+
+def test_description_comes_back_from_its_tables() -> None:
+    for each in (AS_BYTES, Description((X, Y), (Y, X))):
+        assert description.from_tables(description.to_tables(each)) == each
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", r"no \[\[inputs\]\]"),
+        (TABLES.replace("[[outputs]]", "[[output]]"), "no `output`, only"),
+        (TABLES.replace("[[outputs]]", "[outputs]"), r"no \[\[outputs\]\]"),
+        ("inputs = [1]", "number 1 is not a table"),
+        (TABLES.replace("datatype", "dtype"), "has `dtype`, and there are only name, datatype, shape"),
+        (TABLES.replace('name = "x"', ""), "has no `name`"),
+        (TABLES.replace('"x"', '"a\\"b"'), "a `name` is letters"),
+        (TABLES.replace('"x"', '"x\\n"'), "a `name` is letters"),
+        (TABLES.replace('"x"', "1"), "a `name` is letters"),
+        (TABLES.replace("FP32", "float"), "a `datatype` is one of BYTES, BOOL"),
+        (TABLES.replace("FP32", "BF16"), "a `datatype` is one of BYTES, BOOL"),
+        (TABLES.replace("[4]", "[]"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "4"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "[0]"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "[-2]"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "[true]"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "[1.5]"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "[-1, -1]"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "[2147483648]"), "a `shape` is a list"),
+        (TABLES.replace("[4]", "[65536, 65536]"), "more elements than"),
+        (TABLES.replace("FP32", "BYTES"), r"`shape` of BYTES is \[1\]"),
+        (TABLES + INPUT, "two .* are named `x`"),
+        (TABLES + '[[inputs]]\nname = "z"\ndatatype = "BYTES"\nshape = [1]', "BYTES is alone"),
+        (TABLES.replace("[4]", "[-1]") + INPUT.replace("x", "z"), "more than one"),
+        (
+            TABLES.replace("[2]", "[-1]") + '[[outputs]]\nname = "z"\ndatatype = "FP32"\nshape = [-1]',
+            "one length of -1 in all outputs",
+        ),
+        ("inputs = [", "is not TOML"),
+        ("a = " + "[" * 5000, "is n"),
+    ],
+)  # fmt: skip
+def test_description_that_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(DescriptionError, match=told) as caught:
+        description.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_description_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DescriptionError, match="No such file"):
+        description.read(tmp_path / "none.toml")
+
+
+def shapes(outputs: tuple[Tensor, ...], answer: bytes) -> list[tuple[tuple[int, ...], bytes]]:
+    """Return the shapes and the bytes of the outputs in an answer."""
+    return [(shape, data) for _, shape, data in Description((X,), outputs).split(answer)]
+
+
+def test_answer_is_its_outputs_end_to_end() -> None:
+    answer = bytes(range(32))
+    assert shapes((Y, X), answer) == [((2,), answer[:16]), ((4,), answer[16:])]
+    assert shapes(AS_BYTES.outputs, b"") == [((1,), b"")]
+
+
+@pytest.mark.parametrize("length", [0, 1, 5])
+def test_length_that_may_be_any_is_what_the_others_leave(length: int) -> None:
+    open_ = Tensor("z", "FP16", (3, -1))
+    answer = bytes(16 + 6 * length)
+    assert shapes((Y, open_), answer) == [((2,), bytes(16)), ((3, length), bytes(6 * length))]
+    assert shapes((open_, Y), answer)[0] == ((3, length), bytes(6 * length))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "size", "told"),
+    [
+        ((Y,), 15, "15 bytes, and its outputs have 16"),
+        ((Y,), 17, "17 bytes, and its outputs have 16"),
+        ((Y,), 0, "0 bytes, and its outputs have 16"),
+        ((Y, Tensor("z", "FP16", (3, -1))), 19, "no whole rows of its output `z`, of 6 bytes each"),
+        ((Y, Tensor("z", "FP16", (3, -1))), 15, "no whole rows"),
+        ((Tensor("z", "FP16", (3, -1)), Y), 4, "no whole rows"),
+    ],
+)
+def test_answer_of_another_size_is_no_answer(outputs: tuple[Tensor, ...], size: int, told: str) -> None:
+    with pytest.raises(DescriptionError, match=told):
+        shapes(outputs, bytes(size))
+
+
+# The folder.
+
+
+def job(path: Path, tmp_path: Path, **changes: Any) -> Job:  # noqa: ANN401 - any field of it
+    """Return a job that has something in every field."""
+    made = Host().worker(reactor()).job
+    entries = [
+        from_text(f"net={path},threads=2,precision=f32"),
+        from_text(f"plain={path}"),
+        from_text(f"auto={path},threads=auto"),
+        from_text("far=v2+https://h:1/m/2,timeout=3,header=Authorization:env:TOKEN"),
+    ]
+    return replace(
+        made,
+        guest=Path("some/guest.wasm"),
+        arguments=("a", "é"),
+        environment=(("K", "v=1"),),
+        preopens=(Preopen(tmp_path, "/data", is_read_only=True),),
+        registry=register(entries),
+        abi="2022",
+        limits=Limits(graphs=3),
+        bounds=Bounds(timeout=2.5, fuel=10),
+        serving=Serving(ModelOptions(threads=1)),
+        **changes,
+    )
+
+
+@pytest.fixture
+def net(tmp_path: Path, pair: models.IR) -> Path:
+    """Return a model's file."""
+    path = tmp_path / "net.xml"
+    path.write_bytes(pair[0])
+    path.with_suffix(".bin").write_bytes(pair[1])
+    return path
+
+
+@pytest.mark.parametrize("has_models", [True, False])
+def test_deployment_is_read_as_it_was_written(tmp_path: Path, net: Path, *, has_models: bool) -> None:
+    what = Deployment(job(net, tmp_path), Description((X,), (Y,)), 7, 99, has_cache=False)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    deployment.write(folder, what, has_models=has_models)
+    if has_models:
+        folder = folder.rename(tmp_path / "elsewhere")
+        net.unlink()
+    found = deployment.read(folder)
+    assert (found.description, found.per_call, found.output_bytes, found.has_cache) == (
+        what.description,
+        7,
+        99,
+        False,
+    )
+    for name in ("arguments", "environment", "preopens", "abi", "limits", "bounds", "code"):
+        assert getattr(found.job, name) == getattr(what.job, name), name
+    assert found.job.guest.name == "guest.wasm"
+    assert found.job.serving.options == what.job.serving.options
+    assert dict(found.job.serving.devices) == dict(what.job.serving.devices)
+    here, there = what.job.registry.models, found.job.registry.models
+    assert list(there) == list(here)
+    assert there["far"].path == Remote(
+        "v2+https", "h", 1, "m", "2", 3.0, header=Header("Authorization", is_file=False, place="TOKEN")
+    )
+    for name in ("net", "plain", "auto"):
+        assert there[name].fixed == here[name].fixed
+        assert isinstance(there[name].path, Path)
+        assert Path(str(there[name].path)).is_relative_to(folder) is has_models
+    assert there["net"].options == here["net"].options
+    assert there["auto"].options.threads is None
+    assert there["plain"].options.threads == 1, "what was not given is that of the service"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda content: {**content, "form": 0}, "of another version of wasinn-sdk"),
+        (lambda content: {key: content[key] for key in content if key != "abi"}, "damaged: KeyError: 'abi'"),
+        (lambda content: {**content, "limits": {"none": 1}}, "damaged: TypeError"),
+        (lambda content: {**content, "inputs": []}, "damaged: DescriptionError"),
+        (lambda _: [], "damaged: TypeError"),
+    ],
+)
+def test_folder_of_another_version_or_damaged_is_refused(
+    tmp_path: Path, net: Path, change: Callable[[Any], object], told: str
+) -> None:
+    what = Deployment(job(net, tmp_path), AS_BYTES, 1, 99, has_cache=False)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    deployment.write(folder, what, has_models=False)
+    path = folder / deployment.SERVICE
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(DeploymentError, match=told):
+        deployment.read(folder)
+
+
+def model(per_call: int = 1, name: str = "m") -> Model:
+    """Return a model of a guest that answers with the record."""
+    return Model(
+        name,
+        Deployment(Host().worker(reactor()).job, Description((X,), (Y,)), per_call, 9, has_cache=False),
+        3,
+    )
+
+
+def test_configuration_has_the_tensors_and_the_instances() -> None:
+    text = repository.configuration(model())
+    assert 'input [ { name: "x", data_type: TYPE_FP32, dims: [ 4 ] } ]' in text
+    assert 'output [ { name: "y", data_type: TYPE_INT64, dims: [ 2 ] } ]' in text
+    assert "count: 3" in text
+    assert "max_batch_size: 0" in text
+    assert "dynamic_batching" not in text
+
+
+def test_many_rows_a_call_are_a_batch_that_the_server_puts_together() -> None:
+    text = repository.configuration(model(256))
+    assert "max_batch_size: 256" in text
+    assert "dynamic_batching" in text
+
+
+def test_model_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    written = repository.write(tmp_path, model(), has_models=True)
+    written.write_text("mine")
+    with pytest.raises(FileExistsError):
+        repository.write(tmp_path, model(), has_models=True)
+    assert written.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "é", "-x", 'a"', "a\n", "x" * 101])
+def test_name_that_is_no_folders_is_refused(name: str) -> None:
+    with pytest.raises(BadNameError):
+        repository.check_name(name)
+
+
+# Where Triton is.
+
+
+def program(folder: Path, python: str | None = f"{sys.version_info.major}.{sys.version_info.minor}") -> Path:
+    """Make a folder that looks like an installation, with a Python backend that does start."""
+    (folder / "bin").mkdir(parents=True)
+    server = folder / "bin" / "tritonserver"
+    server.write_text("#!/bin/sh\n")
+    server.chmod(0o755)
+    if python:
+        stub = folder / "backends/python/triton_python_backend_stub"
+        stub.parent.mkdir(parents=True)
+        stub.write_text(f"#!/bin/sh\n# libpython{python}.so.1.0\nexit 1\n")
+        stub.chmod(0o755)
+    return server
+
+
+def found(variables: Mapping[str, str], own: Path) -> Path:
+    """Return the program that is found."""
+    return installation.find(variables, own).program
+
+
+def test_server_is_the_named_one_before_that_on_the_path(tmp_path: Path) -> None:
+    named, other = program(tmp_path / "a"), program(tmp_path / "b")
+    path = str(other.parent)
+    assert found({"PATH": path}, tmp_path) == other
+    assert found({"PATH": path, "TRITON": str(named)}, tmp_path) == named
+    assert found({"PATH": path, "TRITON": str(tmp_path / "a")}, tmp_path) == named
+
+
+def test_no_server_is_told_with_what_would_help(tmp_path: Path) -> None:
+    with pytest.raises(UnusableTritonError, match=r"no `tritonserver` on the path: .*--get-triton"):
+        found({}, tmp_path / "none")
+
+
+@pytest.mark.parametrize("named", ["nowhere", "empty", "file"])
+def test_named_server_that_is_none_is_told_and_no_other_taken(tmp_path: Path, named: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    path = str(program(tmp_path / "b").parent)
+    with pytest.raises(UnusableTritonError, match="there is no program"):
+        found({"PATH": path, "TRITON": str(tmp_path / named)}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("python", "told"), [("3.1", "is for Python 3.1, and this is"), (None, "has no Python backend")]
+)
+def test_server_of_another_python_is_told(tmp_path: Path, python: str | None, told: str) -> None:
+    server = program(tmp_path / "a", python)
+    with pytest.raises(UnusableTritonError, match=told):
+        found({"TRITON": str(server)}, tmp_path)
+
+
+def test_backend_whose_libraries_are_missing_is_told(tmp_path: Path) -> None:
+    server = program(tmp_path / "a")
+    stub = tmp_path / "a/backends/python/triton_python_backend_stub"
+    stub.write_text(
+        stub.read_text().replace(
+            "exit 1", "echo 'x: error while loading shared libraries: libpython3.so: no' >&2; exit 127"
+        )
+    )
+    with pytest.raises(
+        UnusableTritonError, match=r"does not start: libpython3.so: no; on Debian `apt-get install"
+    ):
+        found({"TRITON": str(server)}, tmp_path)
+
+
+def test_folder_that_was_not_made_to_its_end_counts_as_none(tmp_path: Path) -> None:
+    program(tmp_path / "own/packages/pytriton/tritonserver")
+    with pytest.raises(UnusableTritonError, match="--get-triton"):
+        found({}, tmp_path / "own")
+
+
+def test_package_that_cannot_be_had_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "PACKAGES", (str(tmp_path / "none.whl"),))
+    with pytest.raises(UnusableTritonError, match=r"`pip install .*none.whl` fails: "):
+        installation.provide(tmp_path / "own")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "is_public"),
+    [("127.0.0.1", False), ("127.9.9.9", False), ("::1", False), ("localhost", False),
+     ("0.0.0.0", True),  # noqa: S104 - told apart, and not bound
+     ("::", True), ("192.0.2.1", True), ("example.com", True)],
+)  # fmt: skip
+def test_address_is_public_unless_it_is_the_loopback(host: str, *, is_public: bool) -> None:
+    assert Address(host, 1).is_public is is_public
+
+
+# The commands, as far as they go without a server.
+
+
+def host_command(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the host; no outcome of it may be a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "host", *words], capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT, env={**os.environ, **variables},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Path:
+    """Return a guest that answers with the record."""
+    path = tmp_path / "echo.wasm"
+    path.write_bytes(reactor())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--http", "8000"], "is not of the form HOST:PORT"),
+        (["--http", "127.0.0.1:x"], "`x` is no number from 0 to 65535"),
+        (["--http", "127.0.0.1:65536"], "no number from 0 to 65535"),
+        (["--http", "192.0.2.1:1"], "`--http 192.0.2.1:1`"),
+        (["--http", "127.0.0.1:0", "--grpc", "no"], "is not of the form HOST:PORT"),
+        (["--instances", "0"], "no number from 1 to"),
+        (["--rows-per-call", "0"], "no number from 1 to"),
+        (["--name", "a/b"], "`a/b` is no name of a model"),
+        (["--service", "none.toml"], "`none.toml` cannot be read"),
+        (["--graph", "net=none.xml"], "none.xml"),
+        (["--dir", "none"], "is not a folder"),
+    ],
+)
+def test_usage_that_cannot_be_is_told_before_anything_starts(
+    guest: Path, words: list[str], told: str
+) -> None:
+    done = host_command("serve", guest, *words, TRITON=str(program(guest.parent / "triton").parent.parent))
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.count("error:") == 1
+
+
+def test_port_that_is_taken_is_told(guest: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = host_command(
+            "serve", guest, "--http", at, TRITON=str(program(guest.parent / "triton").parent.parent)
+        )
+    assert done.returncode == 2
+    assert f"`--http {at}`: Address already in use" in done.stderr
+    assert "--http HOST:PORT" in done.stderr
+
+
+def test_serving_without_a_server_says_how_to_get_one(guest: Path) -> None:
+    done = host_command("serve", guest, TRITON="", PATH="", XDG_CACHE_HOME=str(guest.parent))
+    assert done.returncode == 2
+    assert "--get-triton" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "export triton"])
+def test_guest_that_cannot_be_linked_is_told_before_anything_is_written(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "bad.wat"
+    path.write_text(
+        '(module (import "env" "nothing" (func)) (memory (export "memory") 1) (func (export "_start")))'
+    )
+    words = command.split()
+    done = host_command(*words, path, *(("--out", tmp_path / "out") if command != "serve" else ()))
+    assert done.returncode == 2
+    assert "nothing" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_writes_all_that_a_server_needs(guest: Path, net: Path) -> None:
+    out = guest.parent / "repository"
+    done = host_command("export", "triton", guest, "--graph", f"net={net}", "--out", out, "--name", "m")
+    assert done.returncode == 0
+    assert done.stdout == f"{out / 'm'}\n"
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert files == ["m/1/guest.wasm", "m/1/model.py", "m/1/models/0/net.bin", "m/1/models/0/net.xml",
+                     "m/1/service.json", "m/config.pbtxt"]  # fmt: skip
+    assert str(guest.parent) not in (out / "m/1/service.json").read_text(), (
+        "it names no place of this machine"
+    )
+
+
+def test_export_does_not_overwrite(guest: Path) -> None:
+    words = ("export", "triton", guest, "--out", guest.parent / "r")
+    assert host_command(*words).returncode == 0
+    done = host_command(*words)
+    assert done.returncode == 2
+    assert "is there already" in done.stderr
+
+
+def test_description_beside_the_guest_is_taken_and_its_lack_told(guest: Path) -> None:
+    done = host_command("export", "triton", guest, "--out", guest.parent / "a")
+    assert "note: there is no " in done.stderr
+    assert "TYPE_STRING" in (guest.parent / "a/echo/config.pbtxt").read_text()
+    guest.with_suffix(".toml").write_text(TABLES)
+    done = host_command("export", "triton", guest, "--out", guest.parent / "b")
+    assert done.stderr == ""
+    assert "TYPE_INT64" in (guest.parent / "b/echo/config.pbtxt").read_text()
+
+
+@pytest.mark.parametrize("command", ["serve", "export"])
+def test_help_has_an_example(command: str) -> None:
+    done = host_command(command, "--help")
+    assert done.returncode == 0
+    assert f"python -m host {command}" in done.stdout.partition("example")[2]
