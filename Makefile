@@ -122,9 +122,9 @@ bench: toolchain build/guest/photo.wasm model ## measure the host beside Wasmtim
 	@$(PY) -m tests.bench.simd
 	@$(PY) tests/bench/generator.py
 
-bench-scale: | toolchain ## measure `host map --in` on both engines beside a loop written by hand
+bench-scale: | toolchain triton ## measure what docs/scale.md tells: shards on both engines, models on a server (4 minutes)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[batch,ray]'
-	@$(PY) -m tests.bench.scale
+	@$(PY) -m tests.bench.scale --json build/scale.json
 
 conformance: | toolchain ## run the conformance guests on this host and on Wasmtime
 	@$(PY) -m tests.conformance

@@ -56,7 +56,7 @@ def outcomes(
     """
     if not shards:
         return
-    ray = _started(workers, address)
+    ray = started(workers, address)
     try:
         task = ray.remote(num_cpus=1, max_retries=retries)(unit.run)
         shared = ray.put(work)
@@ -81,7 +81,8 @@ def outcomes(
         ray.shutdown()
 
 
-def _started(workers: int | None, address: str | None) -> Any:  # noqa: ANN401 - Ray has types for little of it
+def started(workers: int | None, address: str | None) -> Any:  # noqa: ANN401 - Ray has types for little of it
+    """Return Ray, connected to the cluster at `address` or else started here; raises as `outcomes`."""
     if address is None:
         for name, value in _LOCAL.items():
             os.environ.setdefault(name, value)  # read when it is imported
