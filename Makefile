@@ -58,13 +58,19 @@ headers: | setup ## generate the C header, the Rust bindings and the host's tabl
 	@echo "==> Bindings generated from the witx spec"
 	@.venv/bin/wasinn-gen headers
 
-guests: $(C_GUESTS) $(CXX_GUESTS) $(RUST_GUESTS) ## compile the example guests
+guests: $(C_GUESTS) build/guest/photo_reactor.wasm $(CXX_GUESTS) $(RUST_GUESTS) ## compile the example guests
 
 .SECONDEXPANSION:
 $(C_GUESTS): build/guest/%.wasm: examples/%/$$*.c $(wildcard guest/c/include/*.h) | toolchain
 	@echo "==> Guest in C: $< -> $@"
 	@mkdir -p build/guest
 	@"$(WASI_SDK_PATH)/bin/clang" $(CFLAGS) $(INCLUDES) -s -o $@.tmp $<
+	@mv $@.tmp $@
+
+build/guest/photo_reactor.wasm: examples/photo/photo_reactor.c $(wildcard guest/c/include/*.h) | toolchain
+	@echo "==> Guest in C that stays alive: $< -> $@"
+	@mkdir -p build/guest
+	@"$(WASI_SDK_PATH)/bin/clang" $(CFLAGS) $(INCLUDES) -mexec-model=reactor -s -o $@.tmp $<
 	@mv $@.tmp $@
 
 $(CXX_GUESTS): build/guest/%.wasm: examples/%/$$*.cpp $(wildcard guest/c/include/*.h guest/c/include/*.hpp) | toolchain

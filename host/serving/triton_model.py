@@ -66,7 +66,7 @@ class TritonPythonModel:
         if failed:
             at, answer = failed[0]
             _log(answer)
-            is_refused = all(each.is_refused for _, each in failed)
+            is_refused = all(each.is_refused and not each.notes for _, each in failed)
             where = f"record {at}: " if self._is_batched else ""
             return _error(f"{where}{answer.error}", is_refused=is_refused)
         try:
