@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from host.backends.openvino import OpenVino
 from host.bindings import Bindings
 from host.models.registry import Registry
 from host.nn import Session
-from tests.host import models
+from host.serving.installation import UnusableTritonError
+from tests.host import batches, models
 from tests.host.guests import Guest
+from tests.host.wasi import ROOT, clang
+from tests.servers import triton
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from host import abi
 
@@ -56,3 +65,40 @@ def in_full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def pair() -> models.IR:
     """Return the IR of y = x + x for f32 [1, 2]."""
     return models.double([1, 2])
+
+
+@pytest.fixture(scope="session")
+def triton_home() -> str:
+    """Return the folder of Triton; without one tests are left out, but not in CI."""
+    try:
+        triton.find()
+    except UnusableTritonError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+    return str(triton.BUILD)
+
+
+@pytest.fixture(scope="session")
+def mlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of `models.mlp`."""
+    return batches.model(tmp_path_factory.mktemp("mlp"), models.mlp())
+
+
+@pytest.fixture(scope="session")
+def score(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the command guest of score.c, with its description beside it."""
+    path = tmp_path_factory.mktemp("score") / "score.wasm"
+    flags = ("--target=wasm32-wasip1", "-O2", f"-I{ROOT / 'guest/c/include'}")
+    subprocess.run([clang(), *flags, ROOT / "tests/host/score.c", "-o", path], check=True)
+    shutil.copy(ROOT / "tests/host/score.toml", path.with_suffix(".toml"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def alone(score: Path, mlp: Path) -> np.ndarray:
+    """Return what `host run` makes of `models.ROW` with `score` and `mlp`."""
+    words = [sys.executable, "-m", "host", "run", "--graph", f"net={mlp}", str(score)]
+    given = models.ROW.tobytes()
+    done = subprocess.run(words, input=given, capture_output=True, check=True, cwd=ROOT)
+    return np.frombuffer(done.stdout, np.float32)

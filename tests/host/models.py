@@ -12,6 +12,8 @@ import numpy as np
 import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 from openvino import opset13 as ops
 
+from tests.servers.triton_models import MLP_SHAPES
+
 IR = tuple[bytes, bytes]
 
 
@@ -317,3 +319,18 @@ def paddle(more: bytes = b"", program_more: bytes = b"", constant: str = "c") ->
     head = struct.pack("<IQIi", 0, 0, 0, len(described))
     parameters = head + described + struct.pack("<2f", 10, 20)
     return field(1, block) + field(4, field(1, 2004000)) + program_more, parameters
+
+
+def mlp() -> IR:
+    """Return the IR of a small MLP, f32 [rows, 64] to [rows, 10]: that of `tests.servers.triton_models`."""
+    random = np.random.RandomState(7)
+    node = x = ops.parameter([-1, 64], np.float32)
+    for number, shape in enumerate(MLP_SHAPES):
+        layer = random.standard_normal(shape).astype(np.float32) / np.float32(8)
+        node = ops.matmul(node, ops.constant(layer), transpose_a=False, transpose_b=False)
+        node = ops.relu(node) if number < len(MLP_SHAPES) - 1 else node
+    return ir(openvino.Model([node], [x], "mlp"))
+
+
+ROW = np.random.RandomState(1).standard_normal(64).astype(np.float32)
+"""A row for `mlp`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -14,21 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import openvino  # type: ignore[import-untyped]  # the wheel has stubs but no py.typed
 import pytest
-from openvino import opset13 as ops
 
 from host import abi
 from host.abi import NnErrno, TensorType
 from host.errors import Condition
 from host.models.graphs import from_text, register
 from host.nn import Session
-from host.serving.installation import UnusableTritonError
+from host.serving import installation
 from tests.host import models
 from tests.host.guests import DATA, DIMENSIONS, TENSOR, Guest, f32
 from tests.host.scripts import command, inference
 from tests.servers import triton
-from tests.servers.triton_models import MLP_SHAPES, MODELS
+from tests.servers.triton_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,14 +41,9 @@ SCHEMES: Final = ("v2+grpc", "v2+http")
 
 
 @pytest.fixture(scope="session")
-def installed() -> Triton:
-    """Return Triton; without one tests are left out, but not in CI."""
-    try:
-        return triton.find()
-    except UnusableTritonError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
+def installed(triton_home: str) -> Triton:
+    """Return Triton."""
+    return installation.find({installation.VARIABLE: triton_home})
 
 
 @pytest.fixture(scope="session")
@@ -78,29 +70,14 @@ def context(made: Guest) -> int:
     return made.context_of(made.u32())
 
 
-def mlp(folder: Path) -> Path:
-    """Write the model `mlp` as an IR."""
-    random = np.random.RandomState(7)
-    node = x = ops.parameter([-1, 64], np.float32)
-    for number, shape in enumerate(MLP_SHAPES):
-        layer = random.standard_normal(shape).astype(np.float32) / np.float32(8)
-        node = ops.matmul(node, ops.constant(layer), False, False)  # noqa: FBT003 - nothing is transposed
-        node = ops.relu(node) if number < len(MLP_SHAPES) - 1 else node
-    path, weights_path = folder / "mlp.xml", folder / "mlp.bin"
-    xml, weights = models.ir(openvino.Model([node], [x], "mlp"))
-    path.write_bytes(xml)
-    weights_path.write_bytes(weights)
-    return path
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("rows", [1, 100])
 def test_same_guest_gets_the_answers_of_the_local_model(
-    scheme: str, rows: int, server: Running, tmp_path: Path, backend: Callable[[], OpenVino]
+    scheme: str, rows: int, server: Running, mlp: Path, backend: Callable[[], OpenVino]
 ) -> None:
     values = np.random.RandomState(1).standard_normal(rows * 64).astype(np.float32).tobytes()
     answers = []
-    for text in (str(mlp(tmp_path)), address(server, scheme, "mlp")):
+    for text in (str(mlp), address(server, scheme, "mlp")):
         made = guest(text, backend)
         answers.append(np.frombuffer(made.infer(context(made), values, (rows, 64)), np.float32))
     assert answers[0].shape == (rows * 10,)
