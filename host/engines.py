@@ -10,10 +10,9 @@ from threading import Event, Lock, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from wasmtime import Config, Engine, Module, WasmtimeError
-
 from host import cache, guests
-from host.wasmtime_c import build, keep_memories_in_place
+from host.wasmtime_c import WasmtimeError, build
+from host.wasmtime_objects import Engine, Module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +130,7 @@ class Engines:
         found = self._kept.get(entry)
         if found is not None:
             try:
-                return Module.deserialize(engine, bytes(found))
+                return Module.deserialize(engine, found)
             except WasmtimeError:  # of another build, though its version is the same
                 self._kept.drop(entry)
         module = guests.compiled(path, code, engine)
@@ -141,11 +140,7 @@ class Engines:
     def _workshop(self, *, is_timed: bool, is_fueled: bool) -> Workshop:
         key = is_timed, is_fueled
         if key not in self._workshops:
-            config = Config()
-            config.epoch_interruption = is_timed
-            config.consume_fuel = is_fueled
-            keep_memories_in_place(config)
-            engine = Engine(config)
+            engine = Engine(is_timed=is_timed, is_fueled=is_fueled)
             clock = Clock(engine) if is_timed else None
             self._workshops[key] = Workshop(engine, clock)
         return self._workshops[key]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
-
-from wasmtime import Engine, Func, FuncType, Linker, Module, Store, WasmtimeError, wat2wasm
 
 from host.job import BadGuestError
 from host.wasm import header as wasm
 from host.wasm.header import WasmError
+from host.wasmtime_c import WasmtimeError
+from host.wasmtime_objects import Engine, Linker, Module, Store, wat2wasm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +89,7 @@ def as_binary(path: Path, data: bytes) -> bytes:
     if not is_text and suffix != _TEXT_SUFFIX:
         return data
     try:
-        return bytes(wat2wasm(data))
+        return wat2wasm(data)
     except WasmtimeError as error:
         raise BadGuestError(f"guest `{path}` does not compile: {one_line(str(error))}") from error
 
@@ -113,7 +114,7 @@ def is_reactor(exports: Mapping[str, str]) -> bool:
 
 def exports_of(module: Module) -> dict[str, str]:
     """Return the exports of a module: name to type, as `host.wasm.module.Export` has it."""
-    return {export.name: _type(export.type) for export in module.exports}
+    return module.exports()
 
 
 def start_problem(exports: Mapping[str, str]) -> str | None:
@@ -144,7 +145,7 @@ def check_imports(path: Path, module: Module, linker: Linker, store: Store) -> N
     from host import imports  # noqa: PLC0415 - what follows is for guests that cannot be run
     from host.wasm.module import Import  # noqa: PLC0415 - see above
 
-    wanted = [Import(item.module, item.name or "", _type(item.type)) for item in module.imports]
+    wanted = [Import(*item) for item in module.imports()]
     found = imports.unmet(wanted, provided(linker, store))
     if found:
         problem = f"guest `{path}` cannot be linked: {imports.summary(found)}"
@@ -153,15 +154,7 @@ def check_imports(path: Path, module: Module, linker: Linker, store: Store) -> N
 
 def provided(linker: Linker, store: Store) -> Callable[[str, str], str | None]:
     """Return what gives the type that (module, name) has in `linker`, or None."""
-
-    def here(module: str, name: str) -> str | None:
-        try:
-            item = linker.get(store, module, name)
-        except WasmtimeError:
-            return None
-        return _type(item.type(store)) if isinstance(item, Func) else type(item).__name__.lower()
-
-    return here
+    return partial(linker.type_of, store)
 
 
 def one_line(text: str) -> str:
@@ -174,10 +167,3 @@ def one_line(text: str) -> str:
 def _split(line: str) -> tuple[str, str, str]:
     number, _, rest = line.partition(": ")
     return line, number, rest
-
-
-def _type(item: object) -> str:
-    """Return the type of an import or export as `host.wasm.module.Import` has it."""
-    if isinstance(item, FuncType):
-        return wasm.signature([str(kind) for kind in item.params], [str(kind) for kind in item.results])
-    return type(item).__name__.removesuffix("Type").lower()

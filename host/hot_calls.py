@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from host.bindings import Bindings
+    from host.host_functions import HostFunctions
     from host.nn import Session
-    from host.wasmtime_c import CData, HostFunctions
+    from host.wasmtime_c import CData
 
     Handler = Callable[[CData, CData], None]
 

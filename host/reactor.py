@@ -10,23 +10,21 @@ from contextlib import ExitStack, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from wasmtime import Func, Memory, Trap, WasmtimeError
-
 from host import guests, runner
+from host.host_functions import MEMORY
 from host.job import GuestTrapError
 from host.memory import U32, U32_MASK, OutsideMemoryError
 from host.quantities import shown_size
-from host.wasmtime_c import MEMORY, GuestCalls
+from host.wasmtime_c import Trap, WasmtimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from wasmtime import Instance
 
     from host.backends import Backend
     from host.engines import Compiled
     from host.job import Job, Listener
     from host.memory import GuestMemory
+    from host.wasmtime_objects import Instance
 
 MESSAGE_BYTES: Final = 4096
 """How much of a message is read."""
@@ -65,19 +63,16 @@ class Reactor:
             self._ready = stack.enter_context(runner.linked(job, guest, backend, listener))
             store = self._ready.store
             with self._bounded():
-                self._instance = self._ready.prepared.instantiate(store)
-                exports = self._instance.exports(store)
-                start = exports.get(guests.REACTOR_START)
-                if isinstance(start, Func):
-                    start(store)
-            alloc, map_, memory = exports[guests.ALLOC], exports[guests.MAP], exports[MEMORY]
-            assert isinstance(alloc, Func)  # noqa: S101 - `guests.is_reactor` has seen to these
-            assert isinstance(map_, Func)  # noqa: S101 - see above
-            assert isinstance(memory, Memory)  # noqa: S101 - see above
-            calls = GuestCalls(store, memory)
-            self._alloc: Callable[..., int] = calls.function(alloc, 1)
-            self._map: Callable[..., int] = calls.function(map_, 2)
-            self._memory: Callable[[], GuestMemory] = calls.memory
+                self._instance = instance = self._ready.prepared.instantiate(store)
+                start = instance.function(guests.REACTOR_START)
+                if start is not None:
+                    start()
+            alloc, map_ = instance.function(guests.ALLOC, 1), instance.function(guests.MAP, 2)
+            memory = instance.memory(MEMORY)
+            assert alloc and map_ and memory  # noqa: S101, PT018 - `guests.is_reactor` has seen to these
+            self._alloc: Callable[..., int] = alloc
+            self._map: Callable[..., int] = map_
+            self._memory: Callable[[], GuestMemory] = memory
             self._stack = stack.pop_all()
 
     def call(self, record: bytes, most: int) -> bytes:

@@ -7,30 +7,29 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from wasmtime import Func, Linker, Memory, Store, Trap, TrapCode, WasiConfig, WasmtimeError
-
-from host import abi, guests
+from host import abi, guests, wasi
 from host.bindings import FUNCTIONS, LEGACY_FUNCTIONS, Bindings
 from host.dialects import Dialect
 from host.engines import ticks
+from host.host_functions import MEMORY, HostFunctions
 from host.hot_calls import HotCalls
 from host.import_families import WASI
 from host.job import MEMORY_BYTES, BadGuestError, GuestTrapError, LimitError
 from host.nn import Session
 from host.quantities import shown_size
-from host.wasmtime_c import MEMORY, HostFunctions
+from host.wasmtime_c import Trap, WasmtimeError, library
+from host.wasmtime_objects import Linker, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wasmtime import Instance, InstancePre, Module
-
     from host.backends import Backend
     from host.cache import Cache
     from host.engines import Clock, Compiled
-    from host.job import Bounds, Job, Listener, Stdio
+    from host.job import Bounds, Job, Listener
     from host.tracing.observe import Recorder
     from host.wasmtime_c import CData
+    from host.wasmtime_objects import Instance, Module, Prepared
 
 BENCH: Final = "bench"
 """Where guests written for a benchmark's harness import `start` and `end` from, and run without one too."""
@@ -80,7 +79,7 @@ def run(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: Lis
 class Linked:
     """A guest with all that it imports and is given; none of its code has run."""
 
-    prepared: InstancePre
+    prepared: Prepared
     store: Store
     functions: HostFunctions
 
@@ -95,9 +94,7 @@ def linked(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: 
         linker.define_wasi()
         _define_exit(linker, functions)
         session = _define_session(functions, job, backend, listener)
-        with WasiConfig() as wasi:
-            _configure(wasi, job)
-            store.set_wasi(wasi)
+        wasi.configure(store, job)
         with closing(session):
             yield Linked(_prepare(linker, store, job, guest.module), store, functions)
     finally:  # not left to the garbage collector: its files and its memory go with it
@@ -106,9 +103,9 @@ def linked(job: Job, guest: Compiled, backend: Callable[[], Backend], listener: 
         functions.close()
 
 
-def _prepare(linker: Linker, store: Store, job: Job, module: Module) -> InstancePre:
+def _prepare(linker: Linker, store: Store, job: Job, module: Module) -> Prepared:
     try:
-        return linker.instantiate_pre(module)
+        return linker.prepare(module)
     except WasmtimeError as error:
         guests.check_imports(job.guest, module, linker, store)
         raise BadGuestError(f"guest `{job.guest}`: {guests.one_line(str(error))}") from error
@@ -134,13 +131,13 @@ def _call(ready: Linked, job: Job, listener: Listener) -> int:
     instance, store = None, ready.store
     try:
         instance = ready.prepared.instantiate(store)  # runs the module's start function, if it has one
-        start = instance.exports(store)[guests.START]
-        assert isinstance(start, Func)  # noqa: S101 - `check_command` has seen to it
-        start(store)
+        start = instance.function(guests.START)
+        assert start is not None  # noqa: S101 - `check_command` has seen to it
+        start()
     except (Trap, WasmtimeError) as problem:  # what a function raised is among them
         match failure(problem, ready, job, instance):
             case ExitError(code=code):
-                note = _memory_note(instance, store, job.bounds)
+                note = _memory_note(instance, job.bounds)
                 if code and note:
                     listener.warn(f"the guest exited with {code}{note}")
                 return code
@@ -159,16 +156,17 @@ def failure(
     raised = ready.functions.cause(problem)
     if raised is not None:
         return raised
-    note = _memory_note(instance, ready.store, job.bounds)
+    note = _memory_note(instance, job.bounds)
     return _ended(problem, job, note, has_begun=instance is not None)
 
 
 def _ended(problem: Exception, job: Job, note: str, *, has_begun: bool) -> Exception:
     """Return what a trap that was no exit comes to."""
+    lib = library()
     match problem:
-        case Trap(trap_code=TrapCode.INTERRUPT):
+        case Trap(code=lib.WASMTIME_TRAP_CODE_INTERRUPT):
             return LimitError(job.bounds.out_of_time, "timeout")
-        case Trap(trap_code=TrapCode.OUT_OF_FUEL):
+        case Trap(code=lib.WASMTIME_TRAP_CODE_OUT_OF_FUEL):
             fuel = job.bounds.fuel
             return LimitError(f"the guest has used up the {fuel} units that `--fuel` gives it", "fuel")
         case Trap():
@@ -197,15 +195,15 @@ def _memory_most(bounds: Bounds) -> int:
     return MEMORY_BYTES if bounds.memory_bytes is None else bounds.memory_bytes
 
 
-def _memory_note(instance: Instance | None, store: Store, bounds: Bounds) -> str:
+def _memory_note(instance: Instance | None, bounds: Bounds) -> str:
     """Return how full the guest's memory was, if that may be why it failed.
 
     Nobody tells that the guest asked for more and did not get it: all that is known is what it had.
     """
-    memory = instance.exports(store).get(MEMORY) if instance else None
-    if not isinstance(memory, Memory):
+    memory = instance.memory(MEMORY) if instance else None
+    if memory is None:
         return ""
-    size, most = memory.data_len(store), _memory_most(bounds)
+    size, most = memory().size, _memory_most(bounds)
     if bounds.memory_bytes is None and size < most // 2:
         return ""
     return f"; its memory stood at {shown_size(size)} of the {shown_size(most)} that `--max-memory` allows"
@@ -217,9 +215,9 @@ def _define_exit(linker: Linker, functions: HostFunctions) -> None:
     def proc_exit(_caller: CData, values: CData) -> None:
         raise ExitError(values[0].u32)
 
-    linker.allow_shadowing = True
+    linker.allow_shadowing(is_allowed=True)
     functions.define(WASI, "proc_exit", ("i32",), (), proc_exit)
-    linker.allow_shadowing = False
+    linker.allow_shadowing(is_allowed=False)
 
 
 def _define_session(
@@ -266,13 +264,8 @@ def openvino(kept: Cache | None = None) -> Backend:
 
 def describe(trap: Trap) -> str:
     """Return one line: what trapped and in which function of the guest."""
-    cause = _cause(trap.message)
-    frames = trap.frames
-    if not frames:
-        return cause
-    top = frames[0]
-    where = f"`{top.func_name}`" if top.func_name else f"function {top.func_index}"
-    return f"{cause}, in {where}"
+    cause = _cause(str(trap))
+    return cause if trap.function is None else f"{cause}, in {trap.function}"
 
 
 def _cause(message: str) -> str:
@@ -294,29 +287,3 @@ def _handler(
         values[0].u32 = bindings.call(function, functions.guest_memory(caller), arguments)
 
     return handle
-
-
-def _configure(wasi: WasiConfig, job: Job) -> None:
-    wasi.argv = [job.guest.name, *job.arguments]
-    wasi.env = job.environment
-    if job.stdio is None:
-        wasi.inherit_stdin()
-        wasi.inherit_stdout()
-        wasi.inherit_stderr()
-    else:
-        _redirect(wasi, job.stdio)
-    for preopen in job.preopens:
-        try:
-            wasi.preopen_dir(str(preopen.host), preopen.guest, not preopen.is_read_only)
-        except WasmtimeError as error:
-            raise BadGuestError(f"cannot open `{preopen.host}` for the guest: {error}") from error
-
-
-def _redirect(wasi: WasiConfig, stdio: Stdio) -> None:
-    try:
-        if stdio.stdin is not None:
-            wasi.stdin_file = stdio.stdin
-        wasi.stdout_file = stdio.stdout
-        wasi.stderr_file = stdio.stderr
-    except WasmtimeError as error:  # it does not say why
-        raise OSError(f"{error}; too many files may be open") from error

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from wasmtime import Engine, Linker, Module, Store, WasmtimeError
-
 from host import abi, dialects, guests, imports
 from host.bindings import Bindings
+from host.host_functions import MEMORY, HostFunctions
 from host.import_families import WASI
 from host.inspection import evidence
 from host.job import BadGuestError
@@ -24,7 +23,8 @@ from host.wasm.component import read_component
 from host.wasm.custom import Producer, read_marks
 from host.wasm.header import WasmError, is_component
 from host.wasm.module import DATA, Export, Import, Memory, read_core
-from host.wasmtime_c import MEMORY, HostFunctions
+from host.wasmtime_c import WasmtimeError
+from host.wasmtime_objects import Engine, Linker, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -175,7 +175,7 @@ def _obstacles(core: Core, code: bytes, unmet: tuple[Unmet, ...]) -> Iterator[st
     if unmet:
         yield f"cannot be linked: {imports.summary(unmet)}"
     try:
-        Module.validate(Engine(), code)
+        Engine().validate(code)
     except WasmtimeError as error:
         yield f"is not valid: {guests.one_line(str(error))}"
 

@@ -6,15 +6,15 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wasmtime import Engine, Func, Linker, Memory, Module, Store, wat2wasm
-
 from host import abi
 from host.bindings import FUNCTIONS, Bindings
+from host.host_functions import MEMORY, HostFunctions
 from host.runner import define_nn
-from host.wasmtime_c import HostFunctions
+from host.wasmtime_objects import Engine, Linker, Module, Store, wat2wasm
 
 if TYPE_CHECKING:
     from host.errors import Condition, NnError
+    from host.memory import GuestMemory
     from host.nn import Session
 
 OUT = 64
@@ -69,8 +69,8 @@ class Guest:
         define_nn(
             self.functions, Bindings(self.session, lambda name, error: self.reports.append((name, error)))
         )
-        module = Module(engine, bytes(wat2wasm(self.text)))
-        self.exports = linker.instantiate(self.store, module).exports(self.store)
+        module = Module(engine, wat2wasm(self.text.encode()))
+        self.instance = linker.prepare(module).instantiate(self.store)
 
     @property
     def condition(self) -> Condition:
@@ -78,28 +78,26 @@ class Guest:
         return self.reports[-1][1].condition
 
     @property
-    def memory(self) -> Memory:
-        """The exported memory."""
-        memory = self.exports["memory"]
-        assert isinstance(memory, Memory)
-        return memory
+    def memory(self) -> GuestMemory:
+        """The exported memory, until the guest runs again."""
+        memory = self.instance.memory(MEMORY)
+        assert memory is not None
+        return memory()
 
     def call(self, name: str, *arguments: int) -> int:
         """Call a wasi-nn function; arguments may be given as u32."""
-        function = self.exports[name]
-        assert isinstance(function, Func)
-        signed = [value - (1 << 32) if value >= 1 << 31 else value for value in arguments]
-        errno: int = function(self.store, *signed)
-        return errno
+        function = self.instance.function(name, len(arguments))
+        assert function is not None
+        return function(*arguments)
 
     def put(self, at: int, data: bytes) -> None:
         """Write to the guest's memory."""
         if data:
-            self.memory.write(self.store, data, at)
+            self.memory.write(at, data, "data")
 
     def get(self, at: int, length: int) -> bytes:
         """Read from the guest's memory."""
-        return bytes(self.memory.read(self.store, at, at + length))
+        return self.memory.read(at, length, "data")
 
     def u32(self, at: int = OUT) -> int:
         """Read a u32."""

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from wasmtime import Engine, Func, Linker, Module, Store, wat2wasm
 
 from host.abi import ExecutionTarget, NnErrno
 from host.bindings import Bindings
 from host.errors import Condition, NnError
+from host.host_functions import HostFunctions
 from host.models.config import parse
 from host.models.options import DEFAULT, DEVICES, KEYS, ModelOptions, OptionsError, options_from
 from host.models.registry import CONFIGURATIONS, NamedModel, Registry
 from host.nn import Limits, Serving, Session
 from host.runner import BENCH, define_nn
-from host.wasmtime_c import HostFunctions
+from host.wasmtime_objects import Engine, Linker, Module, Store, wat2wasm
 from tests.host import models
 from tests.host.guests import CANARY, DATA, OUT, PAGE, Guest, f32
 
@@ -291,10 +291,10 @@ def test_benchmark_marks_do_nothing(session: Session) -> None:
     functions = HostFunctions(linker)
     define_nn(functions, Bindings(session, lambda name, _: reports.append(name)))
     text = f'(module (import "{BENCH}" "start" (func $s)) (import "{BENCH}" "end" (func $e))'
-    module = Module(engine, bytes(wat2wasm(text + '(func (export "run") call $s call $e call $e))')))
-    run = linker.instantiate(store, module).exports(store)["run"]  # without a memory, too
-    assert isinstance(run, Func)
-    assert run(store) is None
+    text += '(func (export "run") call $s call $e call $e))'  # without a memory, too
+    run = linker.prepare(Module(engine, wat2wasm(text.encode()))).instantiate(store).function("run")
+    assert run is not None
+    run()
     assert not reports
 
 

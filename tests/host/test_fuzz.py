@@ -152,7 +152,7 @@ class Player:
 
     def memory(self) -> bytes:
         """Return a copy of all of the guest's memory."""
-        return self.guest.get(0, self.guest.memory.data_len(self.guest.store))
+        return self.guest.get(0, self.guest.memory.size)
 
     def call(self, name: str, *arguments: int) -> None:
         """Make a call and hold all of its effects against what the reference expects."""

@@ -6,15 +6,16 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wasmtime import Engine, Func, Linker, Module, Store, Trap, WasmtimeError, wat2wasm
 
 from host import ffi_modules
-from host.wasmtime_c import HostFunctions
+from host.host_functions import HostFunctions
+from host.wasmtime_c import Trap, WasmtimeError
+from host.wasmtime_objects import Engine, Linker, Module, Store, wat2wasm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LOOP = """(module (import "m" "f" (func $f (param i32) (result i32)))
+_LOOP = b"""(module (import "m" "f" (func $f (param i32) (result i32)))
   (func (export "run") (result i32) (local $n i32)
     (loop $again
       (drop (call $f (local.get $n)))
@@ -28,10 +29,10 @@ def run(function: Callable[[Any, Any], None]) -> tuple[int | None, BaseException
     store, linker = Store(engine), Linker(engine)
     functions = HostFunctions(linker)
     functions.define("m", "f", ("i32",), ("i32",), function)
-    start = linker.instantiate(store, Module(engine, bytes(wat2wasm(_LOOP)))).exports(store)["run"]
-    assert isinstance(start, Func)
+    start = linker.prepare(Module(engine, wat2wasm(_LOOP))).instantiate(store).function("run")
+    assert start is not None
     try:
-        return start(store), None
+        return start(), None
     except (Trap, WasmtimeError) as problem:
         return None, functions.cause(problem)
     finally:
