@@ -15,6 +15,7 @@ from tests.bench import report
 from tests.bench.measure import say
 from tests.bench.scale import found
 from tests.bench.scale.remote import remote
+from tests.bench.scale.served import served
 from tests.bench.scale.shards import shards
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
     from tests.bench.scale.found import Found
 
-SUITES: Final[Mapping[str, Callable[[Path, int, int], Found]]] = {"shards": shards, "remote": remote}
+SUITES: Final[Mapping[str, Callable[[Path, int, int], Found]]] = {
+    "shards": shards,
+    "remote": remote,
+    "served": served,
+}
 """Each is given a folder of its own, how many rows, and how many turns."""
 
 ROWS: Final = 100_000

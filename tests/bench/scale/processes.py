@@ -42,7 +42,7 @@ def cost(words: Sequence[str]) -> Cost:
             below = _below(process.pid)
             used.update(below)
             if looks % _LOOKS_A_MEMORY == 0:
-                peak = max(peak, sum(map(_memory, below)))
+                peak = max(peak, sum(map(memory, below)))
             looks += 1
             time.sleep(_LOOK)
     if process.returncode:
@@ -64,7 +64,8 @@ def _below(root: int) -> dict[int, float]:
     return {pid: (int(stats[pid][11]) + int(stats[pid][12])) / _CLOCK for pid in found}
 
 
-def _memory(pid: int) -> float:
+def memory(pid: int) -> float:
+    """Return the bytes that a process holds, those that it shares in part (PSS); 0 when it is gone."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
