@@ -128,7 +128,7 @@ bench: toolchain build/guest/photo.wasm model ## measure the host beside Wasmtim
 	@$(PY) -m tests.bench.simd
 	@$(PY) tests/bench/generator.py
 
-bench-scale: | toolchain triton ## measure what docs/scale.md tells: shards on both engines, models on a server (4 minutes)
+bench-scale: | toolchain triton ## measure what docs/scale.md tells: shards on both engines, models and guests on a server (6 minutes)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[batch,ray]'
 	@$(PY) -m tests.bench.scale --json build/scale.json
 

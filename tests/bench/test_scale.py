@@ -29,7 +29,7 @@ def test_all_suites_are_measured(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=170)
     assert done.returncode == 0, done.stderr
     suites = json.loads(file.read_text())["suites"]
-    assert suites.keys() == {"shards", "remote"}
+    assert suites.keys() == {"shards", "remote", "served"}
     for suite, each in suites.items():
         if each["left_out"] is None or os.environ.get("CI"):
             assert each["goals"], (suite, each["left_out"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.host.served import Service
 
 SECONDS: Final = 4.0
+EFFORT: Final = 100_000
 CLIENTS: Final = 4
 INSTANCES: Final = 2
 ROWS: Final = 100
@@ -33,8 +34,12 @@ _LEAST: Final = 2000.0
 _KILL_SECONDS: Final = 12.0
 
 
-def served(folder: Path, _rows: int, turns: int) -> Found:
-    """Measure SECONDS of requests at a time, each way in turns, by clients in a process of their own."""
+def served(folder: Path, rows: int, turns: int) -> Found:
+    """Measure some seconds of requests at a time, each way in turns, by clients in a process of their own.
+
+    SECONDS for EFFORT rows and more, for fewer less.
+    """
+    seconds = max(0.5, SECONDS * min(1.0, rows / EFFORT))
     try:
         triton.find()
     except UnusableTritonError as error:
@@ -60,20 +65,20 @@ def served(folder: Path, _rows: int, turns: int) -> Found:
         }
         samples: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for turn in range(turns):
-            for way, (service, protocol, clients, rows) in ways.items():
+            for way, (service, protocol, clients, together) in ways.items():
                 say(f"turn {turn + 1}: {way}")
-                rate, latency, _ = _asked(service, protocol, clients, rows, SECONDS)
+                rate, latency, _ = _asked(service, protocol, clients, together, seconds)
                 samples[way].append((rate, latency))
         held = [memory(pid) / 1e6 for pid in single.instances()]
-        failed, seconds = _killed(single)
+        failed, whole = _killed(single)
     lines = []
-    for way, (*_, rows) in ways.items():
+    for way, (*_, together) in ways.items():
         rate, latency = (statistics.median(column) for column in zip(*samples[way], strict=True))
-        lines.append((way, (rate, latency, 1e6 / rate / max(1, rows))))
+        lines.append((way, (rate, latency, 1e6 / rate / max(1, together))))
     table = Table(("requests/s", "ms a request", "µs a row"), tuple(lines))
     deaths = Table(
         ("failed requests", "seconds until all are there", "MB an instance"),
-        ((f"one of {INSTANCES} killed, {CLIENTS} clients", (failed, seconds, statistics.median(held))),),
+        ((f"one of {INSTANCES} killed, {CLIENTS} clients", (failed, whole, statistics.median(held))),),
     )
     rate = table.rows[1][1][0]
     goal = Goal(f"Triton and a guest, {CLIENTS} gRPC clients", rate, _LEAST, "requests/s", is_least=True)
