@@ -22,7 +22,19 @@ def unanswered(reason: str) -> Answer:
 def answers(
     call: Callable[[bytes], Answer], records: Sequence[bytes | Answer], per_call: int
 ) -> list[Answer]:
-    """Return what becomes of each record, in order.
+    """Return what becomes of each record, in order; as `outputs`, but each as an Answer."""
+    return [as_answer(each) for each in outputs(call, records, per_call)]
+
+
+def as_answer(output: bytes | Answer) -> Answer:
+    """Return one of `outputs` as an Answer."""
+    return Answer("", output) if isinstance(output, bytes) else output
+
+
+def outputs(
+    call: Callable[[bytes], Answer], records: Sequence[bytes | Answer], per_call: int
+) -> list[bytes | Answer]:
+    """Return the answer to each record as bytes, or the Answer that says why there is none, in order.
 
     Args:
         call: Gives bytes to the guest.
@@ -36,12 +48,12 @@ def answers(
         given: list[bytes] = [records[at] for at in part]  # type: ignore[misc]  # no Answer is asked
         for at, answer in zip(part, _part(call, given, per_call), strict=True):
             found[at] = answer
-    return found  # type: ignore[return-value]  # all are answers now
+    return found
 
 
-def _part(call: Callable[[bytes], Answer], records: list[bytes], per_call: int) -> list[Answer]:
+def _part(call: Callable[[bytes], Answer], records: list[bytes], per_call: int) -> list[bytes | Answer]:
     if per_call == 1:
-        return list(map(call, records))
+        return [answer.output if answer.error is None else answer for answer in map(call, records)]
     if sum(map(len, records)) <= CALL_BYTES:
         together = _framed(call, records)
         if isinstance(together, list):
@@ -50,15 +62,15 @@ def _part(call: Callable[[bytes], Answer], records: list[bytes], per_call: int) 
             return [together]
     elif len(records) == 1:
         return [unanswered(f"the record has {len(records[0])} bytes, more than a call may have")]
-    return [answer for record in records for answer in _part(call, [record], per_call)]
+    return [output for record in records for output in _part(call, [record], per_call)]
 
 
-def _framed(call: Callable[[bytes], Answer], records: list[bytes]) -> list[Answer] | Answer:
-    """Return an answer for each record, or the one error that there is for all."""
+def _framed(call: Callable[[bytes], Answer], records: list[bytes]) -> list[bytes | Answer] | Answer:
+    """Return an output for each record, or the one error that there is for all."""
     answer = call(framing.pack(records))
     if answer.error is not None:
         return answer
     try:
-        return [Answer("", output) for output in framing.unpack(answer.output, len(records))]
+        return [*framing.unpack(answer.output, len(records))]
     except framing.FramingError as error:
         return answer._replace(output=b"", error=str(error))

@@ -69,13 +69,13 @@ def written(schema: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - as abov
     return schema.append(pa.field(OUTPUT, pa.large_binary())).append(pa.field(ERROR, pa.string()))
 
 
-def answered(table: Any, names: Sequence[str], answers: Sequence[Answer]) -> Any:  # noqa: ANN401 - as above
+def answered(table: Any, names: Sequence[str], outputs: Sequence[bytes | Answer]) -> Any:  # noqa: ANN401 - as above
     """Return the table without the columns `names`, and with OUTPUT and ERROR."""
     pa = needed("pyarrow")
-    outputs = [answer.output if answer.error is None else None for answer in answers]
-    errors = [None if answer.error is None else told(answer).encode() for answer in answers]
+    errors = [None if isinstance(output, bytes) else told(output).encode() for output in outputs]
+    whole = [output if isinstance(output, bytes) else None for output in outputs]
     rest = table.drop_columns(list(names))
-    return rest.append_column(OUTPUT, _column(pa.large_binary(), "q", outputs)).append_column(
+    return rest.append_column(OUTPUT, _column(pa.large_binary(), "q", whole)).append_column(
         ERROR, _column(pa.string(), "i", errors)
     )
 
@@ -85,13 +85,15 @@ def _column(type_: Any, offset: str, cells: Sequence[bytes | None]) -> Any:  # n
 
     `pyarrow.array` would load all of pandas where that is installed, which takes half a second.
     """
-    pa = needed("pyarrow")
-    whole = [cell or b"" for cell in cells]
-    offsets = array(offset, accumulate(map(len, whole), initial=0))
-    valid = None
-    if None in cells:
+    pa, valid = needed("pyarrow"), None
+    nulls = cells.count(None)
+    if nulls == len(cells):
+        return pa.nulls(nulls, type_)
+    if nulls:
         bits = int("".join("01"[cell is not None] for cell in reversed(cells)), base=2)
         valid = pa.py_buffer(bits.to_bytes((len(cells) + 7) // 8, "little"))
+    whole = [cell or b"" for cell in cells]
+    offsets = array(offset, accumulate(map(len, whole), initial=0))
     buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(whole))]
     return pa.Array.from_buffers(type_, len(cells), buffers)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.api import Host
 from host.batch import columns
-from host.batch.answering import answers
+from host.batch.answering import outputs
 from host.batch.parcel import opened, packed
 from host.job import RECORD_OUTPUT_BYTES
 from host.models.registry import Registry
@@ -76,7 +76,7 @@ class GuestUDF:
         when the guest cannot be linked.
         """
         names = columns.chosen(table.schema, self._columns)
-        found = answers(opened(self._parcel).call, columns.records(table, names), self._per_call)
+        found = outputs(opened(self._parcel).call, columns.records(table, names), self._per_call)
         return columns.answered(table, names, found)
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from host.answers import members
 from host.batch import columns, plan
-from host.batch.answering import CALL_BYTES, answers, unanswered
+from host.batch.answering import CALL_BYTES, as_answer, outputs, unanswered
 from host.batch.extras import needed
 from host.batch.parcel import opened
 from host.job import BadGuestError
@@ -136,7 +136,7 @@ def _parquet(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: Bin
         with parquet.ParquetWriter(out, schema) as writer:
             for at in range(first, end):
                 table = file.read_row_group(at)
-                found = answers(call, columns.records(table, names), work.per_call)
+                found = outputs(call, columns.records(table, names), work.per_call)
                 _count(work, found, done)
                 writer.write_table(columns.answered(table, names, found))
 
@@ -164,16 +164,17 @@ def _write_rows(
 ) -> None:
     """Write a line for each record: what it is, and what became of it."""
     while part := list(islice(rows, work.per_call)):
-        found = answers(call, [record for _, record in part], work.per_call)
+        found = outputs(call, [record for _, record in part], work.per_call)
         _count(work, found, done)
-        lines = ({**told, **members(answer)} for (told, _), answer in zip(part, found, strict=True))
+        lines = ({**told, **members(as_answer(each))} for (told, _), each in zip(part, found, strict=True))
         out.writelines(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-def _count(work: Work, found: Sequence[Answer], done: _Count) -> None:
-    failed = [at for at, answer in enumerate(found, 1) if answer.error is not None]
+def _count(work: Work, found: Sequence[bytes | Answer], done: _Count) -> None:
+    failed = [(at, each) for at, each in enumerate(found, done.records + 1) if not isinstance(each, bytes)]
     if failed and work.is_strict:
-        raise _ShardError(f"record {done.records + failed[0]}: {columns.told(found[failed[0] - 1])}")
+        at, first = failed[0]
+        raise _ShardError(f"record {at}: {columns.told(first)}")
     done.records += len(found)
     done.failed += len(failed)
 
