@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -100,6 +101,11 @@ def argument(read: Callable[[str], float]) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return typed
+
+
+def whole(least: int, most: int) -> Callable[[str], float]:
+    """Return what reads a whole number from `least` to `most` for argparse."""
+    return argument(partial(quantities.number, least=least, most=most))
 
 
 def _count(text: str) -> int:

@@ -205,7 +205,7 @@ def _parser() -> Parser:
         "--resume", action="store_true", help="go on after the last whole line that OUT.jsonl has"
     )
     parser.add_argument(
-        "--jobs", metavar="N", type=limit_options.argument(_jobs),
+        "--jobs", metavar="N", type=limit_options.whole(1, _JOBS_MOST),
         help="workers, a thread each (default: one per processor)",
     )  # fmt: skip
     guest_options.add_to(parser)
@@ -219,12 +219,6 @@ def _parser() -> Parser:
         help=f"of one answer (default: {shown_size(RECORD_OUTPUT_BYTES)})",
     )  # fmt: skip
     return parser
-
-
-def _jobs(text: str) -> int:
-    if text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= _JOBS_MOST:
-        return int(text[:9])
-    raise ValueError(f"`{text}` is no number from 1 to {_JOBS_MOST}")
 
 
 def _job(options: argparse.Namespace, words: list[str]) -> Job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,10 +25,6 @@ _ROWS_MOST: Final = 1 << 20
 
 def add_to(parser: Parser) -> None:
     """Add the options to `parser`."""
-    instances, rows = (
-        limit_options.argument(partial(quantities.number, least=1, most=most))
-        for most in (_INSTANCES_MOST, _ROWS_MOST)
-    )
     parser.add_argument("guest", metavar="GUEST.wasm", help="a core module (.wasm, or .wat)")
     parser.add_argument(
         "--service", metavar="FILE.toml",
@@ -37,11 +32,11 @@ def add_to(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument("--name", metavar="NAME", help="of the model for clients (default: GUEST)")
     parser.add_argument(
-        "--instances", metavar="N", type=instances, default=processors.usable(),
+        "--instances", metavar="N", type=limit_options.whole(1, _INSTANCES_MOST), default=processors.usable(),
         help="guests that answer at once, a process each (default: one per processor)",
     )  # fmt: skip
     parser.add_argument(
-        "--rows-per-call", metavar="K", type=rows, default=1,
+        "--rows-per-call", metavar="K", type=limit_options.whole(1, _ROWS_MOST), default=1,
         help="records of a request, and of requests together, that the guest gets at once, framed if more "
         "than 1 (docs/scale.md; default: 1)",
     )  # fmt: skip

@@ -33,11 +33,13 @@ _OF_RECORDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _MOST: Final = (1 << 31) - 1
+_WORKERS_MOST: Final = 1024
+_RETRIES_MOST: Final = 1000
 
 
 def add_to(parser: Parser) -> None:
     """Add the options to `parser`, all but `--in`; each is None when not given."""
-    number = limit_options.argument(_number)
+    number = limit_options.whole(1, _MOST)
     parser.add_argument("--out", metavar="DIR", help="the folder of shards to write or to go on with")
     parser.add_argument("--format", choices=FORMATS, help="what is in `--in` (default: by the names there)")
     parser.add_argument(
@@ -51,7 +53,7 @@ def add_to(parser: Parser) -> None:
     parser.add_argument("--engine", choices=ENGINES, help="processes of this machine (local), or Ray")
     parser.add_argument("--address", metavar="A", help="of a Ray cluster (default: $RAY_ADDRESS, or none)")
     parser.add_argument(
-        "--workers", metavar="N", type=limit_options.argument(_workers),
+        "--workers", metavar="N", type=limit_options.whole(1, _WORKERS_MOST),
         help="processes (default: one per processor, of the cluster if there is one)",
     )  # fmt: skip
     parser.add_argument(
@@ -63,7 +65,7 @@ def add_to(parser: Parser) -> None:
         help="for each call of the guest, and each start of one: 1.5, 90s, 2m (default: none)",
     )  # fmt: skip
     parser.add_argument(
-        "--retries", metavar="R", type=limit_options.argument(_count),
+        "--retries", metavar="R", type=limit_options.whole(0, _RETRIES_MOST),
         help=f"of a shard whose process or machine dies (default: {RETRIES})",
     )  # fmt: skip
     parser.add_argument(
@@ -90,21 +92,3 @@ def check(options: argparse.Namespace) -> None:
 def _value(options: argparse.Namespace, name: str) -> object:
     found: object = getattr(options, name.removeprefix("--").replace("-", "_"))
     return found
-
-
-def _number(text: str) -> int:
-    return _within(text, 1, _MOST)
-
-
-def _workers(text: str) -> int:
-    return _within(text, 1, 1024)
-
-
-def _count(text: str) -> int:
-    return _within(text, 0, 1000)
-
-
-def _within(text: str, least: int, most: int) -> int:
-    if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
-        return int(text)
-    raise ValueError(f"`{text}` is no number from {least} to {most}")
