@@ -18,6 +18,7 @@ EXIT_LIMIT: Final = 124
 """A limit of the operator's ended the run, be it time, fuel or memory; the number is that of `timeout`."""
 EXIT_INTERRUPTED: Final = 130
 
+_COLUMNS: Final = 80
 _LINE_CHARACTERS: Final = 2000
 _GRACE: Final = 0.5
 
@@ -28,6 +29,15 @@ class UsageError(Exception):
     def __init__(self, message: str, details: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
         self.details = details
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Return argparse's own for the width there is; to learn that it would load `shutil` and compression."""
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() else 0
+    with suppress(OSError):  # no terminal
+        width = width or os.get_terminal_size().columns
+    return argparse.RawDescriptionHelpFormatter(prog, width=(width or _COLUMNS) - 2)
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +52,7 @@ class Parser(argparse.ArgumentParser):
             usage=usage,
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_formatter,
             allow_abbrev=False,
         )
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from host import abi
 from host.errors import NnError
 
 if TYPE_CHECKING:
@@ -20,16 +21,30 @@ if TYPE_CHECKING:
     from host.models.registry import Registry
 
 
+_MARKS: Final = tuple(module.encode() for module in {epoch.module for epoch in abi.EPOCHS.values()})
+
+
+def is_wanted(registry: Registry, guest: Path) -> bool:
+    """Return whether a guest is likely to need a backend of this machine's.
+
+    It is if one of its models is here, or it has none by name and its file has that of a module of wasi-nn in
+    it. Models on a server are let be: nobody is asked before the guest does.
+    """
+    if registry.models:
+        return any(isinstance(model.path, Path) for model in registry.models.values())
+    with suppress(OSError, ValueError):
+        if guest.is_file():  # what a pipe gives can be read only once
+            code = guest.read_bytes()
+            return any(mark in code for mark in _MARKS)
+    return False
+
+
 class Early:
     """A thread's work, begun when this is made."""
 
     def __init__(self, registry: Registry, kept: Cache | None, notice: Callable[[str], None]) -> None:
-        """Begin with a backend that has `kept`, and go on to the model of `registry` if it has only one.
-
-        Models on a server are let be: nobody is asked before the guest does.
-        """
+        """Begin with a backend that has `kept`, and go on to the model of `registry` if it has only one."""
         self._registry = registry
-        self._is_local = any(isinstance(model.path, Path) for model in registry.models.values())
         self._kept = kept
         self._notice = notice
         self._backend: Backend | None = None
@@ -54,8 +69,6 @@ class Early:
         return OpenVino(self._kept)
 
     def _start(self) -> None:
-        if not self._is_local:
-            return
         with suppress(Exception):  # raised in `backend`, to who needs it
             self._backend = self._new()
             self._loading.start()

@@ -5,6 +5,7 @@ What to do with it is in `host.backends.openvino`; what of it can be called, in 
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -99,6 +100,8 @@ def library() -> Library:
 def load(path: Path) -> Library:
     """Return the library at `path`; OpenVinoMissingError when it is none, too old or lacks a function."""
     try:
+        # By a call, beside which other threads run, unlike beside `ffi.dlopen`; that then only finds it.
+        ffi.dlopen(None).dlopen(os.fsencode(path), ffi.RTLD_LAZY)
         lib = ffi.dlopen(str(path))
     except OSError as error:
         raise OpenVinoMissingError(f"OpenVINO's C library does not load: {error}") from error

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 CDEF: Final = """
+void *dlopen(const char *path, int flags);
+
 typedef struct ov_core ov_core_t;
 typedef struct ov_model ov_model_t;
 typedef struct ov_compiled_model ov_compiled_model_t;

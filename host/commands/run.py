@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from host import early
 from host.commands import graph_options, guest_options, limit_options, watch_options
 from host.console import EXIT_LIMIT, EXIT_TRAP, Parser, UsageError, deadline, say
-from host.early import Early
 from host.job import BadGuestError, GuestTrapError, Job, LimitError, Listener
 
 if TYPE_CHECKING:
@@ -87,8 +87,9 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace, job: Job, listener: Listener) -> int:
     kept = graph_options.cache_from(options)
-    # Started before wasmtime is imported, beside which much of it runs.
-    backend = Early(job.registry, kept, listener.notice).backend if job.registry.models else None
+    # Started before the rest is imported, beside which much of it runs.
+    is_early = early.is_wanted(job.registry, job.guest)
+    backend = early.Early(job.registry, kept, listener.notice).backend if is_early else None
     from host.api import Host  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
     from host.wasmtime_c import WasmtimeMismatchError  # noqa: PLC0415 - see above
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from host import early
+from host import abi, early
 from host.backends.openvino import OpenVino
 from host.backends.openvino_c import OpenVinoMissingError
 from host.backends.remote_address import remote
-from host.early import Early
+from host.early import Early, is_wanted
 from host.errors import NnError
 from host.models.registry import NamedModel, Registry
 from tests.host import models
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -49,11 +47,35 @@ def test_of_several_models_none_is(net: Path) -> None:
     assert not notices
 
 
-def test_model_on_a_server_is_not_asked_for() -> None:
-    notices: list[str] = []
+def test_model_on_a_server_is_not_asked_for(tmp_path: Path) -> None:
     model = NamedModel(remote("v2+http://127.0.0.1:9/net", {}))
-    Early(Registry({"net": model}), None, notices.append).join()
-    assert not notices
+    guest = tmp_path / "guest.wasm"
+    guest.write_bytes(abi.MODULE.encode())
+    assert not is_wanted(Registry({"net": model}), guest)
+
+
+@pytest.mark.parametrize("module", sorted({epoch.module for epoch in abi.EPOCHS.values()}))
+def test_guest_that_names_wasi_nn_wants_a_backend(tmp_path: Path, module: str) -> None:
+    """Even with no model by name: it may bring one."""
+    guest = tmp_path / "guest.wat"
+    guest.write_text(f'(module (import "{module}" "load" (func)))')
+    assert is_wanted(Registry({}), guest)
+
+
+def test_guest_that_does_not_wants_none(tmp_path: Path) -> None:
+    guest = tmp_path / "guest.wat"
+    guest.write_text("(module)")
+    assert not is_wanted(Registry({}), guest)
+    assert not is_wanted(Registry({}), tmp_path)
+    assert not is_wanted(Registry({}), tmp_path / "missing")
+    assert not is_wanted(Registry({}), Path("a\0b"))
+
+
+def test_guest_in_a_pipe_is_not_read_twice(tmp_path: Path) -> None:
+    """It would be gone, or waited for without end."""
+    pipe = tmp_path / "guest.wasm"
+    os.mkfifo(pipe)
+    assert not is_wanted(Registry({}), pipe)
 
 
 def test_model_that_does_not_load_is_told_when_asked_for(net: Path) -> None:
