@@ -40,7 +40,7 @@ _OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),  # else a server that is back is passed over for two minutes
 )
-_OVER_THE_CAP: Final = "Received message larger than max"
+_OVER_THE_CAP: Final = "message larger than max"  # received, or decompressed
 
 _OF_THE_CALL: Final = frozenset(
     {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED", "ALREADY_EXISTS"}

@@ -662,6 +662,18 @@ def test_answer_by_grpc_over_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
         assert failed(compute(text))[0] is Condition.ABSURD_SIZE
 
 
+def test_answer_by_grpc_that_is_over_the_cap_when_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = (("grpc.max_receive_message_length", 1 << 16),)
+    monkeypatch.setattr("host.backends.remote_grpc._OPTIONS", options)
+
+    def bomb(_: bytes, call: grpc.ServicerContext) -> bytes:
+        call.set_compression(grpc.Compression.Gzip)
+        return bytes(answer(raw_output_contents=[bytes(1 << 24)]).SerializeToString())
+
+    with by_grpc(bomb) as text:
+        assert failed(compute(text))[0] is Condition.ABSURD_SIZE
+
+
 def test_answer_by_grpc_beyond_its_usual_four_mebibytes() -> None:
     count = 2 << 20
     port = {"name": "y", "datatype": "FP32", "shape": [count]}
