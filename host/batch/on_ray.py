@@ -26,6 +26,9 @@ _LOCAL: Final[Mapping[str, str]] = MappingProxyType(
         "RAY_USAGE_STATS_ENABLED": "0",
     }
 )
+_MEMORY_RETRIES: Final = "RAY_task_oom_retries"
+"""How often a task goes again that Ray ended for its memory: for ever unless told."""
+
 _LOOK: Final = 0.2
 _PATIENCE: Final = 10.0
 """Seconds for a cluster to accept a connection."""
@@ -56,6 +59,7 @@ def outcomes(
     """
     if not shards:
         return
+    os.environ.setdefault(_MEMORY_RETRIES, str(retries))  # read when it is imported
     ray = started(workers, address)
     try:
         task = ray.remote(num_cpus=1, max_retries=retries)(unit.run)

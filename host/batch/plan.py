@@ -138,7 +138,19 @@ def _parquet(folder: Path, found: Sequence[str], names: Sequence[str], rows: int
                 raise PlanError(f"`{folder / name}` has other columns than the files before: use `--column`")
             record = here
             shards += _of_file(name, file.metadata, rows)
+    _check_names(folder, shards)
     return Plan(folder, PARQUET, record or tuple(names), tuple(shards))
+
+
+def _check_names(folder: Path, shards: Sequence[Shard]) -> None:
+    """Raise PlanError when a part of a file is called as a file."""
+    of: dict[str, Shard] = {}
+    for shard in shards:
+        if (other := of.setdefault(shard.name, shard)) is not shard:
+            sources = " and ".join(f"`{folder / each.sources[0]}`" for each in (other, shard))
+            raise PlanError(
+                f"{sources} would both have the output `{shard.name}`: rename the one of that name"
+            )
 
 
 def _of_file(name: str, metadata: Any, rows: int) -> Iterator[Shard]:  # noqa: ANN401 - pyarrow has no types

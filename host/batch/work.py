@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final
 from uuid import uuid4
 
@@ -77,19 +76,24 @@ class _Count:
 
 def run(work: Work, shard: Shard) -> Outcome:
     """Answer a shard, and write its file; no exception comes out of it."""
+    is_fatal, is_spoilt = False, False
     try:
         caller = opened(work.parcel)
-        done = _written(work, shard, caller.call)
+        try:
+            done = _written(work, shard, caller.call)
+            return Outcome(shard.name, done.records, done.failed, is_spoilt=caller.has_lost)
+        finally:
+            if is_spoilt := caller.has_lost:
+                opened.cache_clear()  # it may lose so many threads only: the next shard has another
     except BadGuestError as error:
-        return Outcome(shard.name, problem="; ".join([str(error), *(text for _, text in error.details)]),
-                       is_fatal=True)  # fmt: skip
+        problem, is_fatal = "; ".join([str(error), *(text for _, text in error.details)]), True
     except (_ShardError, columns.ColumnsError) as error:
-        return Outcome(shard.name, problem=str(error))
+        problem = str(error)
     except OSError as error:
-        return Outcome(shard.name, problem=f"cannot be read or written: {error}")
+        problem = f"cannot be read or written: {error}"
     except Exception as error:  # noqa: BLE001 - whatever it is costs this shard and not the run
-        return Outcome(shard.name, problem=f"{type(error).__name__}: {error}")
-    return Outcome(shard.name, done.records, done.failed, is_spoilt=caller.has_lost)
+        problem = f"{type(error).__name__}: {error}"
+    return Outcome(shard.name, problem=problem, is_fatal=is_fatal, is_spoilt=is_spoilt)
 
 
 def counted(work: Work, path: Path) -> Outcome | None:
@@ -117,8 +121,11 @@ def _written(work: Work, shard: Shard, call: Callable[[bytes], Answer]) -> _Coun
     done = _Count()
     try:
         with new.open("xb") as file:
+            begun = os.fstat(file.fileno())
             write(work, shard, call, file, done)
             file.flush()
+            # An input that changes from here on is newer than this, also when that was before it was read.
+            os.utime(file.fileno(), ns=(begun.st_atime_ns, begun.st_mtime_ns))
             os.fsync(file.fileno())
         new.replace(path)
     finally:
@@ -163,11 +170,27 @@ def _write_rows(
     done: _Count,
 ) -> None:
     """Write a line for each record: what it is, and what became of it."""
-    while part := list(islice(rows, work.per_call)):
+    for part in _parts(rows, work.per_call):
         found = outputs(call, [record for _, record in part], work.per_call)
         _count(work, found, done)
         lines = ({**told, **members(as_answer(each))} for (told, _), each in zip(part, found, strict=True))
         out.writelines(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def _parts(
+    rows: Iterator[tuple[dict[str, object], bytes | Answer]], most: int
+) -> Iterator[list[tuple[dict[str, object], bytes | Answer]]]:
+    """Yield rows in lists of `most`, or of less where they have more bytes than a call may."""
+    part: list[tuple[dict[str, object], bytes | Answer]] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += len(row[1]) if isinstance(row[1], bytes) else 0
+        if len(part) == most or size > CALL_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _count(work: Work, found: Sequence[bytes | Answer], done: _Count) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from host.job import Job
 
 EXIT_SOME_FAILED: Final = 3
+_LOCK_FILE: Final = "_lock"
+_OURS: Final = (plan.JOB_FILE, f"{plan.JOB_FILE}.new", _LOCK_FILE)
 _LISTED: Final = 100
 """How many shards that failed are told of one by one."""
 
@@ -37,6 +39,7 @@ def main(options: argparse.Namespace, job: Job) -> int:
     from host.api import Host  # noqa: PLC0415 - as the other modules of commands do
 
     try:
+        _check_apart(Path(options.source), Path(options.out))
         found = plan.planned(Path(options.source), options.format, options.column or (), options.shard_rows)
         worker = Host(cache=graph_options.cache_from(options) is not None).job_worker(job, options.max_output)
         work = _work(options, worker, found)
@@ -161,32 +164,41 @@ class _Tally:
 @contextmanager
 def _begun(out: Path, made_by: dict[str, object], found: Plan) -> Iterator[None]:
     """Make the folder, or see that it is of this job; nobody else writes to it in the block."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        folder = os.open(out, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise UsageError(f"`{out}` cannot be written: {error.strerror or error}") from error
-    try:
-        results.lock(out, folder)
-        _check(out, made_by, found)
+    with ExitStack() as stack:
+        try:
+            _make(out)
+            lock = stack.enter_context((out / _LOCK_FILE).open("ab"))  # NFS locks what may be written only
+            results.lock(out, lock)
+            _check(out, made_by, found)
+        except OSError as error:
+            raise UsageError(f"`{out}` cannot be written: {error.strerror or error}") from error
         yield
         _sweep(out)  # a process that was killed leaves some
-    finally:
-        os.close(folder)
+
+
+def _make(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / plan.JOB_FILE).exists() and any(path.name not in _OURS for path in out.iterdir()):
+        raise UsageError(f"`{out}` is not empty, and not of such a job: choose another folder")
 
 
 def _check(out: Path, made_by: dict[str, object], found: Plan) -> None:
     job = out / plan.JOB_FILE
-    try:
-        if not job.exists():
-            if any(not _is_ours(path) for path in out.iterdir()):
-                raise UsageError(f"`{out}` is not empty, and not of such a job: choose another folder")
-            results.write_job(job, made_by)
-        results.check_job(out, job, made_by)
-        _sweep(out)
-        _check_shards(out, found)
-    except OSError as error:
-        raise UsageError(f"`{out}` cannot be written: {error.strerror or error}") from error
+    if not job.exists():
+        results.write_job(job, made_by)
+    results.check_job(out, job, made_by)
+    _sweep(out)
+    _check_shards(out, found)
+
+
+def _check_apart(source: Path, out: Path) -> None:
+    """Raise UsageError when the output would be input of the next run."""
+    if (
+        source.is_dir()
+        and out.resolve().is_relative_to(source.resolve())
+        and out.resolve() != source.resolve()
+    ):
+        raise UsageError(f"`{out}` is inside of `--in`: its files would be input the next time")
 
 
 def _check_shards(out: Path, found: Plan) -> None:
@@ -194,7 +206,7 @@ def _check_shards(out: Path, found: Plan) -> None:
     names = {shard.name for shard in found.shards}
     for path in out.rglob("*"):
         name = str(path.relative_to(out))
-        if path.is_dir() or name == plan.JOB_FILE:
+        if path.is_dir() or name in _OURS:
             continue
         if name not in names:
             raise UsageError(
@@ -209,16 +221,18 @@ def _sweep(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _is_ours(path: Path) -> bool:
-    return path.name == f"{plan.JOB_FILE}.new"
+def _changed(path: Path) -> int:
+    """Return when a file changed last, or came to be there: a copy may keep the time of what it is of."""
+    found = path.stat()
+    return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _kept(work: Work, shard: Shard) -> Outcome | None:
-    """Return what a finished shard holds; None for one to be done: missing, torn, or older than its input."""
+    """Return what a finished shard holds; None when it is missing or torn, or its input changed since."""
     path = work.out / shard.name
     try:
-        written = path.stat().st_mtime_ns
-        if any((work.source / name).stat().st_mtime_ns > written for name in shard.sources):
+        begun = path.stat().st_mtime_ns
+        if any(_changed(work.source / name) >= begun for name in shard.sources):
             return None
     except OSError:
         return None

@@ -114,7 +114,7 @@ def identity(job: Job, code: bytes, left: Collection[str] = (), **more: object) 
             for name, model in sorted(job.registry.models.items())
         },
         "arguments": job.arguments,
-        "environment": job.environment,
+        "environment": [(name, _hashed(value)) for name, value in job.environment],
         "folders": [(str(each.host), each.guest, each.is_read_only) for each in job.preopens],
         "abi": job.abi,
         "limits": asdict(job.limits),
@@ -125,6 +125,11 @@ def identity(job: Job, code: bytes, left: Collection[str] = (), **more: object) 
     }
     as_read: dict[str, object] = json.loads(json.dumps(found))
     return as_read
+
+
+def _hashed(value: str) -> str:
+    """Return what tells a variable's value from others; a job file is read by more than may read a token."""
+    return hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()
 
 
 def _hash(name: str, path: Path | Remote) -> str:

@@ -120,6 +120,17 @@ def test_shard_that_kills_its_process_costs_itself_only(tmp_path: Path) -> None:
     assert len(answered(tmp_path / "out")) == 3
 
 
+def test_tries_are_finite_when_memory_is_short(slow: Path, tmp_path: Path) -> None:
+    """Ray ends what runs when a machine has less left than it wants, and of itself begins anew for ever."""
+    pq.write_table(table(0, 4000), tmp_path / "in.parquet")
+    words = (slow, "--in", tmp_path / "in.parquet", "--out", tmp_path / "out", "--column", "x",
+             "--engine", "ray", "--workers", "1", "--retries", "1")  # fmt: skip
+    short = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
+    done = host_map(*words, **short)
+    assert done.returncode == 3, done.stderr
+    assert b"shard `in.parquet`: OutOfMemoryError" in done.stderr
+
+
 def test_cluster_that_is_not_there_is_told(slow: Path, tmp_path: Path) -> None:
     batches.ten_thousand(tmp_path / "in")
     words = (slow, "--in", tmp_path / "in", "--out", tmp_path / "out", "--column", "x", "--engine", "ray")

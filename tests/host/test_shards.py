@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import io
 import json
 import os
@@ -13,13 +14,18 @@ import signal
 import struct
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
 import host
 from host.batch import framing
+from host.batch import work as unit
 from host.batch.columns import ColumnsError
+from host.batch.parcel import packed
+from host.batch.plan import Shard
+from host.batch.work import Outcome, Work
 from host.cli import main
 from tests.host import batches, models
 from tests.host.batches import COUNTS, SLOW, TRAPS, answered, lines, shards, table
@@ -209,6 +215,45 @@ def test_guest_that_hangs_costs_its_row(tmp_path: Path, body: str) -> None:
     assert "0.2 s" in found[1]["error"]
 
 
+def test_process_that_lost_its_threads_answers_the_next_shard(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is not ended, as on Ray; it says that it should be."""
+    monkeypatch.setattr("host.lanes.LOST_MOST", 1)
+    monkeypatch.setattr("host.lanes.GRACE", 0.1)
+    pq.write_table(pa.table({"id": [1, 2, 3, 4], "x": [b"a", b"!", b"!", b"b"]}), rows / "a.parquet")
+    guest = reactor(when("!", f"{wait(60)} (i32.const 0)", ECHO))
+    work = work_of(guest, rows, tmp_path / "out", timeout=0.1)
+    lost = unit.run(work, Shard("a.parquet", ("a.parquet",)))
+    assert (lost.problem or "").startswith("StuckError"), lost
+    assert lost.is_spoilt
+    assert unit.run(work, Shard("b.parquet", ("b.parquet",))) == Outcome("b.parquet", 6)
+
+
+def work_of(guest: bytes, source: Path, out: Path, timeout: float | None = None, **more: object) -> Work:
+    """Return what there is to do with shards of Parquet."""
+    parcel = packed(host.Host().worker(guest, timeout=timeout), has_models=False)
+    found = Work(parcel, source, out, "parquet", ("x",), per_call=1, is_strict=False)
+    return replace(found, **more)  # type: ignore[arg-type]  # fields of it
+
+
+def test_records_of_a_call_are_not_all_in_memory_where_they_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.batch.work.CALL_BYTES", 10)
+    (tmp_path / "in.jsonl").write_text("123456\n" * 3 + "1\n" * 9)
+    work = work_of(COUNTS, tmp_path, tmp_path / "out", format="jsonl", columns=(), per_call=4)
+    asked: list[int] = []
+
+    def outputs(_call: object, records: list[bytes], _per_call: int) -> list[bytes]:
+        asked.append(len(records))
+        return records
+
+    monkeypatch.setattr("host.batch.work.outputs", outputs)
+    assert unit.run(work, Shard("in.jsonl", ("in.jsonl",))).records == 12
+    assert asked == [2, 4, 4, 2]
+
+
 def test_error_costs_its_shard_where_asked_for(traps: Path, rows: Path, tmp_path: Path) -> None:
     """And is tried again by the same command."""
     pq.write_table(pa.table({"id": [1, 2], "x": [b"a", b"!"]}), rows / "a.parquet")
@@ -313,6 +358,33 @@ def test_finished_shards_are_not_done_again(rows: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_shard_is_done_again_whose_input_became_another_of_an_earlier_time(
+    traps: Path, rows: Path, tmp_path: Path
+) -> None:
+    """As a copy has that keeps its times."""
+    words = (traps, "--in", rows, "--out", tmp_path / "out", "--column", "x")
+    pq.write_table(table(100, 4), tmp_path / "older.parquet")
+    os.utime(tmp_path / "older.parquet", (1, 1))
+    assert host_map(*words).returncode == 0
+    (tmp_path / "older.parquet").replace(rows / "a.parquet")
+    assert host_map(*words).returncode == 0
+    assert [row["id"] for row in answered(tmp_path / "out")] == [100, 101, 102, 103, 4, 5, 6, 7, 8, 9]
+
+
+def test_shard_is_done_again_whose_input_changed_meanwhile(slow: Path, tmp_path: Path) -> None:
+    """The first of its rows may have been read before, and the last after."""
+    out, source = tmp_path / "out", tmp_path / "in.parquet"
+    pq.write_table(table(0, 4000), source, row_group_size=100)
+    words = (slow, "--in", source, "--out", out, "--column", "x")
+    with batches.start_map(*words) as run:
+        batches.until(lambda: list(out.glob(".*.tmp")))
+        os.utime(source)
+        assert run.wait(60) == 0
+    before = (out / source.name).stat().st_ino
+    assert host_map(*words).returncode == 0
+    assert (out / source.name).stat().st_ino != before
+
+
 def test_errors_of_finished_shards_count_again(traps: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": ["a", "!"]}), tmp_path / "in.parquet")
     (tmp_path / "in.jsonl").write_text("a\n!\n")
@@ -357,6 +429,44 @@ def test_folder_of_other_inputs_is_refused(traps: Path, rows: Path, tmp_path: Pa
 def test_folder_with_something_else_in_it_is_refused(traps: Path, rows: Path, tmp_path: Path) -> None:
     fails(host_map(traps, "--in", rows, "--out", tmp_path, "--column", "x"), 2, "is not empty")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["guest.wasm", "in"]
+
+
+def test_output_inside_of_the_input_is_refused(traps: Path, rows: Path) -> None:
+    """The next run would take it for input."""
+    for out in (rows / "out", rows / ".." / rows.name / "a" / "b"):
+        fails(host_map(traps, "--in", rows, "--out", out, "--column", "x"), 2, "inside of `--in`")
+    assert sorted(path.name for path in rows.iterdir()) == ["a.parquet", "b.parquet"]
+
+
+def test_two_inputs_whose_outputs_would_have_one_name_are_refused(
+    traps: Path, rows: Path, tmp_path: Path
+) -> None:
+    shutil.copy(rows / "a.parquet", rows / "b.000000-000002.parquet")
+    words = (traps, "--in", rows, "--out", tmp_path / "out", "--column", "x", "--shard-rows", "3")
+    fails(host_map(*words), 2, "`b.000000-000002.parquet`", "rename")
+
+
+def test_folder_that_cannot_be_locked_is_told(
+    traps: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in it is locked, and not the folder: NFS locks only what is open for writing."""
+
+    def flock(file: BinaryIO, _: int) -> None:
+        assert file.writable()
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    words = (traps, "--in", rows, "--out", tmp_path / "out", "--column", "x")
+    fails(host_map(*words), 2, "cannot be written: No locks available")
+
+
+def test_job_file_does_not_have_the_values_of_variables(traps: Path, rows: Path, tmp_path: Path) -> None:
+    words = (traps, "--in", rows, "--out", tmp_path / "out", "--column", "x", "--env", "TOKEN=s3cr3t")
+    assert host_map(*words).returncode == 0
+    told = (tmp_path / "out" / "_job.json").read_text()
+    assert "TOKEN" in told
+    assert "s3cr3t" not in told
+    fails(host_map(*words[:-1], "TOKEN=another"), 2, "another job", "environment")
 
 
 def test_two_runs_do_not_write_to_one_folder(slow: Path, tmp_path: Path) -> None:
