@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field
-from queue import Empty, Queue, SimpleQueue
-from threading import Event, Thread
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event, Semaphore, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from host.bulk import Worker
 
-AHEAD: Final = 4
+AHEAD: Final = 8
 """How many records a worker may be ahead of the one that is waited for: their answers are kept in memory."""
 
 GRACE: Final = 1.0
@@ -28,6 +28,11 @@ LOST_MOST: Final = 8
 """How many threads may be left to themselves, or as many as there are workers where these are more."""
 
 _LOOK: Final = 0.2
+"""Seconds after which whoever waits looks for what it has not been told."""
+
+_TOLD: Final = 0.001
+"""Seconds within which a worker with more to do tells only once: to wake who waits takes as long as a quick
+record."""
 
 _SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What a file is not to blame for that cannot be read."""
@@ -59,10 +64,16 @@ class Answer(NamedTuple):
     is_refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Task:
+    """A record and, once that is there, what became of it."""
+
     record: Record
-    answer: Future[Answer] = field(default_factory=Future)
+    answer: Answer | Exception | None = None
+
+    def settle(self, answer: Answer | Exception) -> None:
+        """Set the answer, unless the other side was quicker."""
+        self.answer = self.answer or answer
 
 
 class Lanes:
@@ -82,7 +93,8 @@ class Lanes:
         self._timeout = timeout
         self._lost_most = max(jobs, LOST_MOST)
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self._lanes = [_Lane(worker(), self._tasks) for _ in range(jobs)]
+        self._told: SimpleQueue[None] = SimpleQueue()
+        self._lanes = [self._lane() for _ in range(jobs)]
         self.lost = 0
         """How many threads were left to themselves: with one the process cannot be taken down in order."""
 
@@ -96,19 +108,24 @@ class Lanes:
             StuckError: More threads are lost than there may be.
             Exception: Whatever the iterator `records` raises, after the answers to those before.
         """
-        waiting: Queue[_Task | Exception | None] = Queue(AHEAD * len(self._lanes))
-        is_over = Event()
-        Thread(target=self._feed, args=(records, waiting, is_over), name="records", daemon=True).start()
+        waiting: SimpleQueue[_Task | Exception | None] = SimpleQueue()
+        most = AHEAD * len(self._lanes)
+        room, is_over = Semaphore(most), Event()
+        feed = partial(self._feed, records, waiting, room, is_over)
+        Thread(target=feed, name="records", daemon=True).start()
+        answered = 0
         try:
             while (task := _next(waiting, wait)) is not None:
                 if isinstance(task, Exception):
                     raise task
                 yield self._answer(task, wait)
+                answered += 1
+                if answered == most // 2:  # many at once: the other thread is woken as seldom
+                    room.release(answered)
+                    answered = 0
         finally:
             is_over.set()
-            with suppress(Empty):  # for the other thread not to wait for room in it
-                while True:
-                    waiting.get_nowait()
+            room.release(most)
 
     def answer(self, record: Record) -> Answer:
         """Return what becomes of one record; raises as `answers`."""
@@ -124,26 +141,38 @@ class Lanes:
             lane.thread.join()
 
     def _feed(
-        self, records: Iterable[Record], waiting: Queue[_Task | Exception | None], is_over: Event
+        self,
+        records: Iterable[Record],
+        waiting: SimpleQueue[_Task | Exception | None],
+        room: Semaphore,
+        is_over: Event,
     ) -> None:
         end: Exception | None = None
         try:
             for record in records:
-                task = _Task(record)
-                waiting.put(task)
+                room.acquire()
                 if is_over.is_set():
                     return
+                task = _Task(record)
+                waiting.put(task)
                 self._tasks.put(task)
         except Exception as error:  # noqa: BLE001 - for who waits for the answers to raise
             end = error
         waiting.put(end)
 
     def _answer(self, task: _Task, wait: Callable[[], None]) -> Answer:
-        while True:
-            with suppress(TimeoutError):
-                return task.answer.result(_LOOK)
-            wait()
-            self._replace_stuck()
+        while task.answer is None:
+            try:
+                self._told.get(timeout=_LOOK)
+            except Empty:
+                wait()
+                self._replace_stuck()
+        if isinstance(task.answer, Exception):
+            raise task.answer
+        return task.answer
+
+    def _lane(self) -> _Lane:
+        return _Lane(self._worker(), self._tasks, self._told)
 
     def _replace_stuck(self) -> None:
         if self._patience is None:
@@ -158,17 +187,18 @@ class Lanes:
                 self.lost += 1
                 if self.lost > self._lost_most:
                     raise StuckError(f"{self.lost} threads are {reason}")
-                self._lanes[number] = _Lane(self._worker(), self._tasks)
+                self._lanes[number] = self._lane()
 
 
 class _Lane:
     """One worker and its thread, which does not keep the process from ending."""
 
-    def __init__(self, worker: Worker, tasks: SimpleQueue[_Task | None]) -> None:
+    def __init__(self, worker: Worker, tasks: SimpleQueue[_Task | None], told: SimpleQueue[None]) -> None:
         self.current: tuple[_Task | None, float] = None, 0.0
         """What the thread is at, and since when."""
         self._worker = worker
         self._tasks = tasks
+        self._told = told
         self._is_left = False
         self.thread = Thread(target=self._run, name="worker", daemon=True)
         self.thread.start()
@@ -176,14 +206,19 @@ class _Lane:
     def leave(self, task: _Task, answer: Answer) -> None:
         """Answer for the thread, which is not to take another record."""
         self._is_left = True
-        _settle(task, answer)
+        task.settle(answer)
 
     def _run(self) -> None:
+        last = 0.0
         with self._worker as worker:
             while not self._is_left and (task := self._tasks.get()) is not None:
                 self.current = task, monotonic()
-                _settle(task, _answered(worker, task.record))
+                task.settle(_answered(worker, task.record))
                 self.current = None, 0.0
+                now = monotonic()
+                if now - last > _TOLD or self._tasks.empty():
+                    self._told.put(None)
+                    last = now
 
 
 def failed(name: str, error: RecordError) -> Answer:
@@ -191,15 +226,9 @@ def failed(name: str, error: RecordError) -> Answer:
     return Answer(name, error=str(error), notes=error.notes, is_refused=error.is_refused)
 
 
-def _settle(task: _Task, answer: Answer | Exception) -> None:
-    with suppress(InvalidStateError):  # the other side was quicker
-        if isinstance(answer, Answer):
-            task.answer.set_result(answer)
-        else:
-            task.answer.set_exception(answer)
-
-
-def _next(waiting: Queue[_Task | Exception | None], wait: Callable[[], None]) -> _Task | Exception | None:
+def _next(
+    waiting: SimpleQueue[_Task | Exception | None], wait: Callable[[], None]
+) -> _Task | Exception | None:
     while True:
         with suppress(Empty):
             return waiting.get(timeout=_LOOK)
