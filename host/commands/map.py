@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
         return _in_shards(options, arguments[at + 1 :])
     options.left = tuple(name for name in ("hint", "threads") if getattr(options, name) is None)
     options.threads = options.threads or "auto"
-    options.jobs = options.jobs or processors.usable()
+    options.jobs = options.jobs or processors.usable() + 1  # while one reads and copies, the others infer
     if options.resume and options.output is None:
         raise UsageError("`--resume` goes on with a file: name it with `-o`")
     options.hint = options.hint or (LATENCY if options.jobs == 1 else "throughput")
@@ -206,7 +206,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--jobs", metavar="N", type=limit_options.whole(1, _JOBS_MOST),
-        help="workers, a thread each (default: one per processor)",
+        help="workers, a thread each (default: one more than there are processors)",
     )  # fmt: skip
     guest_options.add_to(parser)
     graph_options.add_to(parser)

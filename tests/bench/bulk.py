@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.bench import contenders
-from tests.bench.contenders import APP, OURS, PROCESSORS, WASMTIME
+from tests.bench.contenders import APP, OURS, WASMTIME
 from tests.bench.measure import Command, FailedError, in_turns
 from tests.conformance.build import ROOT
 
@@ -50,7 +50,7 @@ def bulk(kit: Kit, effort: Effort) -> Iterator[Series]:
     for task in kit.tasks:
         records = _records(kit, task)
         samples = {
-            MAP: partial(_mapped, _map(kit, task, records, PROCESSORS), effort.seconds),
+            MAP: partial(_mapped, _map(kit, task, records), effort.seconds),
             APP: partial(contenders.benchmark_app, task, "throughput", effort.seconds),
             APP_LATENCY: partial(contenders.benchmark_app, task, "latency", effort.seconds),
         }
@@ -69,7 +69,7 @@ def guests(kit: Kit, effort: Effort) -> Iterator[Series]:
             name: partial(_together, kit, name, task, count, effort.seconds)
             for name in kit.runs(OURS, WASMTIME)
         }
-        samples[MAP] = partial(_mapped, _map(kit, task, records, count), effort.seconds)
+        samples[MAP] = partial(_mapped, _map(kit, task, records, f"--jobs={count}"), effort.seconds)
         yield from in_turns("guests", str(count), samples, effort.few, warm_up=False)
 
 
@@ -88,9 +88,9 @@ def _records(kit: Kit, task: Task) -> str:
     return f"{folder}/[0-9]*[0-9]"
 
 
-def _map(kit: Kit, task: Task, records: str, jobs: int) -> Command:
+def _map(kit: Kit, task: Task, records: str, *more: str) -> Command:
     inference = f"INFERENCE={' '.join(task.words())}"
-    options = (f"--graph={task.name}={task.folder}", f"--jobs={jobs}", "--env", inference)
+    options = (f"--graph={task.name}={task.folder}", "--env", inference, *more)
     return _map_command(kit, kit.guest("reactor"), records, options)
 
 
@@ -101,7 +101,7 @@ def _map_photos(kit: Kit, task: Task, photos: Path) -> Command:
         found = sorted(photos.glob("*.png"))
         for index in range(_RECORDS):
             (folder / f"{index:05}.png").symlink_to(found[index % len(found)])
-    options = (f"--graph={task.name}={task.folder}", f"--jobs={PROCESSORS}")
+    options = (f"--graph={task.name}={task.folder}",)
     return _map_command(kit, contenders.photo_reactor(kit), f"{folder}/*.png", options)
 
 

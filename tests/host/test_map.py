@@ -19,7 +19,7 @@ import time
 import tracemalloc
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,8 +27,9 @@ import host
 from host import lanes as lanes_module
 from host import processors
 from host.api import Host
+from host.cli import main
 from host.commands import records
-from host.job import Listener, Stdio
+from host.job import Job, Listener, Stdio
 from host.lanes import Answer, Lanes, Record, StuckError
 from tests.host import wasi
 from tests.host.reactors import COUNTED, ECHO, reactor, when
@@ -522,6 +523,26 @@ def test_progress_is_shown_on_a_terminal_only(guest: Path, inputs: str) -> None:
     assert "4/4" in shown
     assert "/s" in shown
     assert done.stdout.count(b"\n") == 4
+
+
+@pytest.mark.parametrize(("words", "workers"), [([], 5), (["--jobs", "2"], 2)])
+def test_there_is_a_worker_more_than_processors(
+    tmp_path: Path, guest: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], workers: int
+) -> None:
+    """It reads and copies a record while the others infer."""
+    made: list[Job] = []
+    make = Host.job_worker
+
+    def counted(self: Host, job: Job, *more: Any) -> host.Worker:  # noqa: ANN401 - passed on
+        made.append(job)
+        return make(self, job, *more)
+
+    monkeypatch.setattr(Host, "job_worker", counted)
+    monkeypatch.setattr(processors, "usable", lambda: 4)
+    (tmp_path / "row").write_text("row")
+    given = ["map", str(guest), "--lines", str(tmp_path / "row"), "-o", str(tmp_path / "out"), *words]
+    assert main(given) == 0
+    assert len(made) == workers + 1  # the first says what there is to be answered
 
 
 def test_processors_are_counted_where_nobody_tells_which_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
