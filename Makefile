@@ -25,7 +25,7 @@ EXTRAS := dev$(if $(CI),$(COMMA)batch$(COMMA)ray)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain rust headers check-headers guests model photo-model demo test conformance triton bench bench-scale soak lint format install uninstall clean distclean
+.PHONY: help setup toolchain native rust headers check-headers guests model photo-model demo test conformance triton bench bench-scale soak lint format install uninstall clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,10 @@ toolchain: | setup ## find or make a wasi-sdk (a C and C++ compiler for WebAssem
 	@echo "==> C compiler for WebAssembly, and the stb image decoder"
 	@$(PY) guest/c/toolchain/setup.py
 	@$(PY) guest/c/toolchain/stb.py
+
+native: | toolchain ## find or make a clang for this machine whose sanitizers work, for tests
+	@echo "==> Compiler with sanitizers for this machine"
+	@$(PY) guest/c/toolchain/native.py
 
 rust: | toolchain ## find or make a rustc and a cargo for wasm32-wasip1
 	@echo "==> Rust compiler for WebAssembly"
@@ -119,7 +123,7 @@ triton: | setup ## put a Triton server into build/triton, for tests of models on
 	@echo "==> Triton Inference Server from its pinned package"
 	@$(PY) tests/servers/triton.py
 
-test: setup toolchain rust check-headers guests model triton lint ## set up and run every check
+test: setup toolchain native rust check-headers guests model triton lint ## set up and run every check
 	@echo "==> Tests"
 	@$(PY) -m pytest
 

@@ -9,6 +9,7 @@ HERE: Final = Path(__file__).parent
 NATIVE: Final = ("-DWASI_NN_NATIVE", "-DWASI_NN_OUTPUT_MAX=((size_t)1000000)")
 """For the claims about calls; the limit is small so that growing to it is quick."""
 SANITIZE: Final = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+"""For the `sanitizing` compiler: natively, whatever goes wrong ends the program."""
 
 
 def verdict(output: str, source: Path, more: int = 0) -> None:

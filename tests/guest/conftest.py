@@ -106,6 +106,15 @@ def native(need: Need) -> Compiler:
 
 
 @pytest.fixture(scope="session")
+def sanitizing(native: Compiler, need: Need) -> Compiler:
+    """Return clang with its sanitizers; on a developer's machine without, its own compiler's have to do."""
+    clang = ROOT / "build/native/bin/clang"
+    if not clang.exists() and not os.environ.get("CI"):
+        return native
+    return Compiler(need(clang, "run `make native`"), clang.with_name("clang++"))
+
+
+@pytest.fixture(scope="session")
 def photo(wasi_sdk: Compiler, need: Need, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the photo guest, compiled from its source."""
     stb = need(ROOT / "build/stb", "run `make toolchain`")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CLAIMS = HERE / "c_calls.c"
 
 
-def test_the_claims_hold_natively_under_sanitizers(native: Compiler, tmp_path: Path) -> None:
-    done = native.run(CLAIMS, "-std=c99", *NATIVE, *SANITIZE, "-o", str(tmp_path / "calls"), "-lm")
+def test_the_claims_hold_natively_under_sanitizers(sanitizing: Compiler, tmp_path: Path) -> None:
+    done = sanitizing.run(CLAIMS, "-std=c99", *NATIVE, *SANITIZE, "-o", str(tmp_path / "calls"), "-lm")
     assert done.returncode == 0, done.stderr
     ran = subprocess.run([tmp_path / "calls"], capture_output=True, text=True, check=False)
     verdict(ran.stdout, CLAIMS, more=6 * 4 - 4)  # a macro of four claims, for six types

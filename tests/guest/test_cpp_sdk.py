@@ -26,10 +26,10 @@ EXTENSIONS: Final = ("load_by_name_with_config", "unload", "finalize_execution_c
 
 
 @pytest.fixture(scope="module")
-def claims(native: Compiler, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def claims(sanitizing: Compiler, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the program of claims, with sanitizers."""
     program = tmp_path_factory.mktemp("cpp") / "calls"
-    done = native.run(CLAIMS, "-std=c++17", *BARE, *NATIVE, *SANITIZE, "-o", str(program), "-lm")
+    done = sanitizing.run(CLAIMS, "-std=c++17", *BARE, *NATIVE, *SANITIZE, "-o", str(program), "-lm")
     assert done.returncode == 0, done.stderr
     return program
 

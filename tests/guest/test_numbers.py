@@ -16,6 +16,7 @@ import pytest
 from wasmtime import Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
 
 from tests.guest import numbers_reference as reference
+from tests.guest.claims import SANITIZE
 from tests.guest.rust_tools import SIMD, guest
 from tests.guest.stand_in import StandIn
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(__file__).with_name("numbers.c")
 CLAIMS = Path(__file__).with_name("numbers_test.c")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 # (height, width) before and after: one pixel, odd, equal, thin, wide.
 SIZES = [
@@ -98,7 +98,7 @@ def _one_nan(values: NDArray) -> NDArray:  # type: ignore[type-arg]  # any type
 
 
 @pytest.fixture(scope="module")
-def compute(wasi_sdk: Compiler, native: Compiler, tmp_path_factory: pytest.TempPathFactory) -> Numbers:
+def compute(wasi_sdk: Compiler, sanitizing: Compiler, tmp_path_factory: pytest.TempPathFactory) -> Numbers:
     """Return what computes."""
     engine, out = Engine(), tmp_path_factory.mktemp("numbers")
     guests = [guest("numbers", flags) for flags in ("", SIMD)]
@@ -110,8 +110,8 @@ def compute(wasi_sdk: Compiler, native: Compiler, tmp_path_factory: pytest.TempP
             ("simd-result.wasm", ("-msimd128", "-DGUARD_RESULT")),
         )
     ]
-    flags = ("-std=c11", "-ffp-contract=off", "-DWASI_NN_NATIVE", "-g", *SANITIZERS)
-    program = native.build(PROGRAM, out / "native", *flags)
+    flags = ("-std=c11", "-ffp-contract=off", "-DWASI_NN_NATIVE", *SANITIZE)
+    program = sanitizing.build(PROGRAM, out / "native", *flags)
     return Numbers(engine, tuple(Module.from_file(engine, str(path)) for path in guests), program)
 
 
@@ -343,9 +343,9 @@ def test_bad_input_to_the_headers_is_refused_in_wasm(
 
 
 def test_bad_input_to_the_headers_is_refused_natively_under_sanitizers(
-    native: Compiler, tmp_path: Path
+    sanitizing: Compiler, tmp_path: Path
 ) -> None:
-    program = native.build(CLAIMS, tmp_path / "claims", "-std=c99", "-g", "-DWASI_NN_NATIVE", *SANITIZERS)
+    program = sanitizing.build(CLAIMS, tmp_path / "claims", "-std=c99", "-DWASI_NN_NATIVE", *SANITIZE)
     ran = subprocess.run([program], capture_output=True, text=True, check=False)
     verdict(ran.stdout)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.guest.claims import SANITIZE
 from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ def test_the_claims_hold_in_wasm(wasi_sdk: Compiler, files: Path, tmp_path: Path
     assert (ran.code, ran.stderr) == (0, "")
 
 
-def test_the_claims_hold_natively_under_sanitizers(native: Compiler, files: Path, tmp_path: Path) -> None:
-    flags = ("-std=c99", "-DWASI_NN_NATIVE", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    done = native.run(CLAIMS, "-g", *flags, "-o", str(tmp_path / "sdk"), "-lm")
+def test_the_claims_hold_natively_under_sanitizers(sanitizing: Compiler, files: Path, tmp_path: Path) -> None:
+    flags = ("-std=c99", "-DWASI_NN_NATIVE", *SANITIZE)
+    done = sanitizing.run(CLAIMS, *flags, "-o", str(tmp_path / "sdk"), "-lm")
     assert done.returncode == 0, done.stderr
     ran = subprocess.run([tmp_path / "sdk", files], capture_output=True, text=True, check=False)
     verdict(ran.stdout)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 _HEAD = """\
 #!/bin/sh
-# Made by guest/c/toolchain/setup.py; changes are lost when it runs again.
+# Made by guest/c/toolchain; changes are lost when it is made again.
 sdk=$(readlink -f -- "$0") || exit 1
 sdk=${sdk%/bin/*}
 """
