@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
@@ -117,9 +118,10 @@ def _serve(pipe: Connection, work: Work, shard: Shard) -> None:
     """Answer the shard, and then those that come, until the driver ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the driver
     Thread(target=_follow, name="parent", daemon=True).start()
-    while True:
-        pipe.send(unit.run(work, shard))
-        shard = pipe.recv()
+    with suppress(EOFError, OSError):  # the driver has ended
+        while True:
+            pipe.send(unit.run(work, shard))
+            shard = pipe.recv()
 
 
 def _follow() -> None:
