@@ -25,7 +25,7 @@ EXTRAS := dev$(if $(CI),$(COMMA)batch$(COMMA)ray)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # the steps are in order; what takes time is parallel in itself
-.PHONY: help setup toolchain native rust headers check-headers guests model photo-model demo test conformance triton bench bench-scale soak lint format install uninstall clean distclean
+.PHONY: help setup toolchain native rust msrv headers check-headers guests model photo-model demo test conformance triton bench bench-scale soak lint format install uninstall clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,6 +57,16 @@ native: | toolchain ## find or make a clang for this machine whose sanitizers wo
 rust: | toolchain ## find or make a rustc and a cargo for wasm32-wasip1
 	@echo "==> Rust compiler for WebAssembly"
 	@$(PY) guest/rust/toolchain/setup.py
+
+# Not in `make test`: it changes the user's rustup. There, clippy holds the crate to the same version.
+msrv: ## test the crate with the oldest Rust it states, which rustup fetches
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1.0/p' guest/rust/Cargo.toml) && cd guest/rust && set -x && \
+	export CARGO_TARGET_DIR=../../build/guest/cargo/msrv RUSTFLAGS=-Dwarnings && \
+	rustup toolchain install $$version --profile minimal --target wasm32-wasip1 && \
+	rustup run $$version cargo test --quiet --offline --all-features && \
+	rustup run $$version cargo check --quiet --offline --no-default-features && \
+	RUSTFLAGS='-Dwarnings -Ctarget-feature=+simd128' \
+		rustup run $$version cargo check --quiet --offline --features extensions --target wasm32-wasip1
 
 headers: | setup ## generate the C header, the Rust bindings and the host's tables from witx/
 	@echo "==> Bindings generated from the witx spec"

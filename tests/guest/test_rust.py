@@ -113,8 +113,27 @@ def test_the_documentation_builds_without_a_broken_link() -> None:
     run(tool("cargo"), *docs, rustflags="")
 
 
+@pytest.fixture
+def registry(tmp_path: Path) -> str:
+    """Return the address of an empty registry on this machine, so that publishing needs no network."""
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    (folder / "config.json").write_text(
+        '{"dl": "https://registry.invalid", "api": "https://registry.invalid"}'
+    )
+    git = (tool("git"), "-c", "user.name=nobody", "-c", "user.email=nobody@registry.invalid")
+    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message=empty")):
+        subprocess.run((*git, *command), cwd=folder, check=True)
+    return folder.as_uri()
+
+
+def test_publishing_goes_as_far_as_the_upload(registry: str) -> None:
+    publish = ("publish", "--dry-run", "--allow-dirty", f"--index={registry}", "--config=net.offline=false")
+    run(tool("cargo"), *publish, expected="warning: aborting upload due to dry run")
+
+
 def test_the_package_holds_the_sources_the_licence_and_no_more() -> None:
-    """`cargo package` compiles what it packed; it is what `cargo publish` does before it uploads."""
+    """`cargo package` compiles what it packed."""
     run(tool("cargo"), "package", "--allow-dirty", "--offline")
     manifest = tomllib.loads((CRATE / "Cargo.toml").read_text(encoding="utf-8"))
     with tarfile.open(TARGET_DIR / f"package/wasinn-{manifest['package']['version']}.crate") as archive:
