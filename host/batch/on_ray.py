@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ADDRESS: Final = "RAY_ADDRESS"
 """The variable that says where a cluster is."""
 
+HERE: Final = "local"
+"""The address of a Ray that is started on this machine, as Ray has it."""
+
 _LOCAL: Final[Mapping[str, str]] = MappingProxyType(
     {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else it listens on all interfaces
@@ -94,7 +97,7 @@ def started(workers: int | None, address: str | None) -> Any:  # noqa: ANN401 - 
     if address is not None:
         _check_reached(address)
     options: dict[str, object] = {"address": address} if address else {
-        "address": "local", "num_cpus": workers, "include_dashboard": False
+        "address": HERE, "num_cpus": workers, "include_dashboard": False
     }  # fmt: skip
     try:
         ray.init(log_to_driver=False, logging_level="error", **options)

@@ -114,6 +114,7 @@ def _outcomes(
     retries = shard_options.RETRIES if options.retries is None else options.retries
     if options.engine == "ray":
         address = options.address or os.environ.get(on_ray.ADDRESS)
+        address = None if address == on_ray.HERE else address
         workers = options.workers if address else options.workers or processors.usable()
         return on_ray.outcomes(work, todo, workers, retries, address)
     return local.outcomes(work, todo, options.workers or processors.usable(), retries)

@@ -53,11 +53,14 @@ def tasks(driver: int) -> list[int]:
     return [pid for pid, command in batches.descendants(driver).items() if command.startswith("ray::run")]
 
 
-def test_ten_thousand_rows_are_exact_though_a_worker_is_killed(slow: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", [{}, {"RAY_ADDRESS": "local"}], ids=["unset", "local"])
+def test_ten_thousand_rows_are_exact_though_a_worker_is_killed(
+    where: dict[str, str], slow: Path, tmp_path: Path
+) -> None:
     """Meanwhile all that Ray listens on is loopback."""
     words = (slow, "--in", batches.ten_thousand(tmp_path / "in"), "--out", tmp_path / "out", "--column", "x",
              "--engine", "ray", "--workers", "2")  # fmt: skip
-    with batches.start_map(*words) as run:
+    with batches.start_map(*words, **where) as run:
         batches.until(lambda: shards(tmp_path / "out"))
         assert addresses(run.pid) <= {True}
         batches.until(lambda: tasks(run.pid))
