@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from host.commands.convert_options import INPUT_OPTIONS, OUTPUT_OPTIONS, add_to, asked, with_flags
+from host.commands.convert_options import INPUT_OPTIONS, OUTPUT_OPTIONS, add_to, asked, joined
 from host.console import Parser, UsageError, printable, say, write
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _DEFAULT_SEED: Final = 0
 
 def main(arguments: list[str]) -> int:
     """Convert the model that `arguments` name."""
-    options = _parser().parse_args(with_flags(arguments))
+    options = _parser().parse_args(joined(arguments))
     from host.backends.openvino_convert import CheckError, convert  # noqa: PLC0415 - loads OpenVINO and numpy
     from host.backends.openvino_convert_plan import ConvertError  # noqa: PLC0415 - goes with it
 

@@ -20,6 +20,8 @@ INPUT_OPTIONS: Final = ("shape", "layout", "u8-input", "resize", "rgb2bgr", "mea
 OUTPUT_OPTIONS: Final = ("softmax", "top-k")
 
 _FLAGS: Final = ("--u8-input", "--rgb2bgr", "--softmax")
+_SIGNED: Final = ("--mean", "--scale")
+_NEGATIVE: Final = re.compile(r"-[0-9.]")
 _LENGTH: Final = r"(?:[1-9][0-9]{0,8}|\?|[1-9][0-9]{0,8}\.\.[1-9][0-9]{0,8})"
 _SHAPE: Final = re.compile(rf"{_LENGTH}(?:,{_LENGTH})*")
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4}),([1-9][0-9]{0,4})")
@@ -52,9 +54,19 @@ def add_to(parser: Parser) -> None:
         )  # fmt: skip
 
 
-def with_flags(arguments: Sequence[str]) -> list[str]:
-    """Return `arguments` with `--flag` as `--flag=`: so the word behind it is not taken for its NAME."""
-    return [f"{each}=" if each in _FLAGS else each for each in arguments]
+def joined(arguments: Sequence[str]) -> list[str]:
+    """Return `arguments` as argparse takes them for what they mean.
+
+    `--flag` becomes `--flag=`, so that the word behind it is not taken for its NAME, and `--mean -1,0`
+    becomes `--mean=-1,0`, so that the numbers are not taken for an option.
+    """
+    words: list[str] = []
+    for each in arguments:
+        if words and words[-1] in _SIGNED and _NEGATIVE.match(each):
+            words[-1] += f"={each}"
+        else:
+            words.append(f"{each}=" if each in _FLAGS else each)
+    return words
 
 
 def asked(options: argparse.Namespace, names: tuple[str, ...]) -> tuple[Ask, ...]:
