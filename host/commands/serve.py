@@ -149,6 +149,10 @@ def _places(options: argparse.Namespace, models: Path, folder: Path) -> Places:
     from host.serving.server import Places  # noqa: PLC0415 - as above
 
     log = Path(options.log) if options.log else folder / "log"
+    try:
+        log.open("ab").close()
+    except OSError as error:
+        raise UsageError(f"`--log {log}` cannot be written: {error.strerror or error}") from error
     grpc = None if options.grpc == _OFF else _address("--grpc", options.grpc)
     return Places(_address("--http", options.http), grpc, models, log)
 

@@ -289,6 +289,10 @@ def guest(tmp_path: Path) -> Path:
         (["--http", "127.0.0.1:65536"], "no number from 0 to 65535"),
         (["--http", "192.0.2.1:1"], "`--http 192.0.2.1:1`"),
         (["--http", "127.0.0.1:0", "--grpc", "no"], "is not of the form HOST:PORT"),
+        (
+            ["--http", "127.0.0.1:0", "--grpc", "off", "--log", "none/log"],
+            "`--log none/log` cannot be written",
+        ),
         (["--instances", "0"], "no number from 1 to"),
         (["--rows-per-call", "0"], "no number from 1 to"),
         (["--name", "a/b"], "`a/b` is no name of a model"),
