@@ -157,6 +157,15 @@ def test_another_python_is_named_as_the_readme_says(writing: Path, tmp_path: Pat
     assert re.search(r"^told .*writing\.wasm$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize("lang", ["c", "cpp"])
+def test_a_wasi_sdk_that_is_not_there_is_told(lang: create.Lang, tmp_path: Path) -> None:
+    project = create.create(tmp_path, "hello", lang)
+    make = ["make", f"WASI_SDK_PATH={tmp_path}/no sdk"]
+    done = subprocess.run(make, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"error: no wasi-sdk at {tmp_path}/no sdk: set WASI_SDK_PATH to one\n" in done.stderr
+
+
 def test_a_model_of_one_file_keeps_its_suffix(here: Path, tmp_path: Path) -> None:
     (tmp_path / "my.tflite").write_bytes(models.tflite())
     assert main(["new", "lite", "--lang", "c", "--model", str(tmp_path / "my.tflite")]) == 0
