@@ -37,10 +37,10 @@ _STUB: Final = "triton_python_b"
 """What the kernel calls the processes of instances: the first fifteen characters."""
 
 _TIED: Final = """
-import ctypes, os, signal, sys
+import ctypes, os, signal
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
+if os.getppid() == {parent}:
+    os.execv({command}[0], {command})
 """
 """Becomes the server, which the kernel ends when this process does, however that is."""
 
@@ -206,8 +206,9 @@ def _reached(address: Address) -> Address:
 
 
 def _started(command: list[str], environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    tied = _TIED.format(parent=os.getpid(), command=repr(command))
     return subprocess.Popen(
-        [sys.executable, "-ISc", _TIED, str(os.getpid()), *command],
+        [sys.executable, "-ISc", tied],
         env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         process_group=0,  # Ctrl-C is for this process, which ends it in order
     )  # fmt: skip
