@@ -46,16 +46,37 @@ struct options {
   bool shows_wrong = false;
 };
 
+// How many bytes of UTF-8 at `text` could drive a terminal or turn the direction of writing; 0 when none do.
+size_t unsafe_at(const char *text) {
+  const auto *c = reinterpret_cast<const unsigned char *>(text);
+  if (c[0] < 0x20 || c[0] == 0x7f) return c[0] != 0;
+  if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) return 2;  // U+0080 to U+009F: more controls
+  if (c[0] == 0xd8 && c[1] == 0x9c) return 2;                  // U+061C
+  if (c[0] == 0xe2 && c[1] == 0x80) {
+    // U+200E and U+200F; two that end lines, U+202A to U+202E
+    return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae) ? 3 : 0;
+  }
+  return c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9 ? 3 : 0;  // U+2066 to U+2069
+}
+
+// Print a text that somebody else wrote to stderr: what is unsafe in it is shown, not sent.
+void show(const char *text) {
+  while (*text) {
+    const size_t unsafe = unsafe_at(text);
+    std::fputc(unsafe ? '?' : *text, stderr);
+    text += unsafe ? unsafe : 1;
+  }
+}
+
 // Say on one line what failed, with which file or model, and why. False, so that a caller can return it.
-bool failed(const char *what, std::string_view which, const char *why) {
+bool failed(const char *what, const char *which, const char *why) {
   std::fprintf(stderr, "digits: %s ", what);
-  // The name is the user's: what could drive a terminal is shown, not sent.
-  for (const unsigned char c : which) std::fputc(c < 0x20 || c == 0x7f ? '?' : c, stderr);
+  show(which);
   std::fprintf(stderr, ": %s\n", why);
   return false;
 }
 
-bool failed(const char *what, std::string_view which, wasi_nn::nn_errno error) {
+bool failed(const char *what, const char *which, wasi_nn::nn_errno error) {
   return failed(what, which, wasi_nn::strerror(error));
 }
 
@@ -205,7 +226,9 @@ bool count(const options &chosen, const std::vector<digit> &digits) {
 }
 
 bool misused(const char *what, const char *word) {
-  std::fprintf(stderr, "digits: %s%s; `digits --help` shows the usage\n", what, word);
+  std::fprintf(stderr, "digits: %s", what);
+  show(word);
+  std::fputs("; `digits --help` shows the usage\n", stderr);
   return false;
 }
 

@@ -60,11 +60,32 @@ typedef struct Options {
   bool is_named;
 } Options;
 
+/* How many bytes of UTF-8 at `text` could drive a terminal or turn the direction of writing; 0 when none do. */
+static size_t unsafe_at(const char *text) {
+  const unsigned char *c = (const unsigned char *)text;
+  if (c[0] < 0x20 || c[0] == 0x7f) return c[0] != 0;
+  if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) return 2; /* U+0080 to U+009F: more controls */
+  if (c[0] == 0xd8 && c[1] == 0x9c) return 2;                 /* U+061C */
+  if (c[0] == 0xe2 && c[1] == 0x80) {
+    /* U+200E and U+200F; two that end lines, U+202A to U+202E */
+    return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae) ? 3 : 0;
+  }
+  return c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9 ? 3 : 0; /* U+2066 to U+2069 */
+}
+
+/* Print a text that somebody else wrote: what is unsafe in it is shown, not sent. */
+static void show(const char *text, FILE *to) {
+  while (*text) {
+    const size_t unsafe = unsafe_at(text);
+    fputc(unsafe ? '?' : *text, to);
+    text += unsafe ? unsafe : 1;
+  }
+}
+
 /* Say on one line what failed, with which file or model, and why. False, so that a caller can return it. */
 static bool failed(const char *what, const char *which, const char *why) {
   fprintf(stderr, "faces: %s ", what);
-  /* The name is the user's: what could drive a terminal is shown, not sent. */
-  for (const char *c = which; *c; c++) fputc((unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c, stderr);
+  show(which, stderr);
   fprintf(stderr, ": %s\n", why);
   return false;
 }
@@ -174,7 +195,12 @@ static bool look(wasi_nn_graph_execution_context_t context, const char *model) {
     return failed("cannot use model", model, "its outputs are not 896 boxes of 16 numbers, and 896 scores");
   }
   if (!error) error = wasi_nn_sigmoid(scores, ANCHORS, scores);
-  return !error || failed("cannot run model", model, wasi_nn_strerror(error));
+  if (error) return failed("cannot run model", model, wasi_nn_strerror(error));
+  for (size_t i = 0; i < ANCHORS; i++) {
+    /* Only a NaN is not: without this it would look like no face. */
+    if (!(scores[i] >= 0)) return failed("cannot use model", model, "its scores are not from 0 to 1");
+  }
+  return true;
 }
 
 /* ---- The boxes ------------------------------------------------------------------------------------- */
@@ -240,7 +266,9 @@ static bool run(const Options *options) {
 }
 
 static bool misused(const char *what, const char *word) {
-  fprintf(stderr, "faces: %s%s; `faces --help` shows the usage\n", what, word);
+  fprintf(stderr, "faces: %s", what);
+  show(word, stderr);
+  fputs("; `faces --help` shows the usage\n", stderr);
   return false;
 }
 

@@ -67,6 +67,7 @@ class StandIn:
     """One run's answers and notes."""
 
     output: bytes = b""
+    outputs: Mapping[int, bytes] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     names: list[bytes] = field(default_factory=list)
@@ -127,11 +128,12 @@ class StandIn:
                 dimensions, rank, type_, data, size = struct.unpack("<IIB3xII", record)
                 shape = memory.u32s(dimensions, rank)
                 self.tensors.append(Tensor(record, shape, type_, memory.read(data, size)))
-            case "get_output", (_, _, buffer, room, out):
-                memory.write(out, struct.pack("<I", len(self.output)))
-                if len(self.output) > room:
+            case "get_output", (_, index, buffer, room, out):
+                output = self.outputs.get(index, self.output)
+                memory.write(out, struct.pack("<I", len(output)))
+                if len(output) > room:
                     return TOO_LARGE
-                memory.write(buffer, self.output)
+                memory.write(buffer, output)
             case _:
                 pass
         return 0

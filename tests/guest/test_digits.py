@@ -15,7 +15,7 @@ import pytest
 from examples import packages
 from examples.digits import model as recipe
 from tests.guest.conftest import ROOT
-from tests.guest.example_guests import Done, Guest, assert_refused, cpp_guest, model
+from tests.guest.example_guests import LEFT_ALONE, UNSAFE, Done, Guest, assert_refused, cpp_guest, model
 from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -196,9 +196,9 @@ def test_a_huge_file_is_refused(guest: Guest, tmp_path: Path) -> None:
     assert_refused(done, "digits", "cannot read digits /files/a.csv: File too large")
 
 
-@pytest.mark.parametrize("path", ["none.csv", "\x1b[31m.csv", ""])
+@pytest.mark.parametrize("path", ["none.csv", f"{UNSAFE}{LEFT_ALONE}", ""])
 def test_digits_that_are_not_there_are_named(guest: Guest, path: str) -> None:
-    shown = path.replace("\x1b", "?")
+    shown = path.replace(UNSAFE, "?" * len(UNSAFE))
     assert_refused(guest.run_alone(*BY_NAME, f"/files/{path}"), "digits", f"digits /files/{shown}: ")
 
 
@@ -262,6 +262,7 @@ def test_an_error_of_any_call_is_one_line(guest: Guest, call: str) -> None:
         (("/model", "a.csv", "b.csv"), "one word too many: b.csv"),
         (("--name", "net", "/model", "a.csv"), "MODEL_DIR and --name exclude each other"),
         (("--right", "/model", "a.csv"), "there is no option --right"),
+        (("--\x1b[31m", "/model", "a.csv"), "there is no option --?[31m"),
     ],
 )
 def test_bad_usage_says_what_is_wrong(guest: Guest, words: tuple[str, ...], why: str) -> None:

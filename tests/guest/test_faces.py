@@ -14,7 +14,7 @@ from examples.photo import ppm
 from tests.guest import numbers_reference as reference
 from tests.guest import png
 from tests.guest.conftest import ROOT
-from tests.guest.example_guests import Done, Guest, assert_refused, c_guest, model
+from tests.guest.example_guests import LEFT_ALONE, UNSAFE, Done, Guest, assert_refused, c_guest, model
 from tests.guest.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -224,9 +224,9 @@ def test_a_photo_that_claims_to_be_huge_is_refused(guest: Guest, tmp_path: Path)
     assert_refused(done, "faces", "cannot decode image /files/a.png: it has more than 64 megapixels")
 
 
-@pytest.mark.parametrize("path", ["none.png", "\x1b[31m.png", ""])
+@pytest.mark.parametrize("path", ["none.png", f"{UNSAFE}{LEFT_ALONE}", ""])
 def test_a_photo_that_is_not_there_is_named(guest: Guest, path: str) -> None:
-    shown = path.replace("\x1b", "?")
+    shown = path.replace(UNSAFE, "?" * len(UNSAFE))
     assert_refused(
         guest.run_alone("/model", f"/files/{path}"), "faces", f"cannot read image /files/{shown}: "
     )
@@ -264,6 +264,12 @@ def test_a_model_with_other_outputs_is_refused(guest: Guest, size: int) -> None:
     assert_refused(done, "faces", " model blazeface: ")
 
 
+def test_a_model_whose_scores_are_no_numbers_is_refused(guest: Guest) -> None:
+    outputs = {0: bytes(896 * 16 * 4), 1: np.full(896, np.nan, "<f4").tobytes()}
+    done = guest.run_alone(*BY_NAME, "/files/portrait.png", host=StandIn(outputs=outputs))
+    assert_refused(done, "faces", "cannot use model blazeface: its scores are not from 0 to 1")
+
+
 @pytest.mark.parametrize(
     "call", ["load_by_name", "init_execution_context", "set_input", "compute", "get_output"]
 )
@@ -282,6 +288,7 @@ def test_an_error_of_any_call_is_one_line(guest: Guest, call: str) -> None:
         (("/model", "a.png", "b.png"), "one word too many: b.png"),
         (("--name", "net", "/model", "a.png"), "MODEL_DIR and --name exclude each other"),
         (("--points", "/model", "a.png"), "there is no option --points"),
+        (("--\x1b[31m", "/model", "a.png"), "there is no option --?[31m"),
     ],
 )
 def test_bad_usage_says_what_is_wrong(guest: Guest, words: tuple[str, ...], why: str) -> None:
