@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.Image import Resampling
 from wasmtime import Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
 
 from tests.guest import numbers_reference as reference
@@ -153,6 +155,40 @@ def test_the_reference_shrinks_and_grows_as_the_textbook_says(filter_: Filter) -
     halved = {"nearest": [100, 40], "bilinear": [50, 120], "area": [50, 120]}
     np.testing.assert_array_equal(filter_(ramp, 1, 8).ravel(), doubled[filter_.__name__])
     np.testing.assert_array_equal(filter_(ramp, 1, 2).ravel(), halved[filter_.__name__])
+
+
+PILLOW = {"nearest": Resampling.NEAREST, "bilinear": Resampling.BILINEAR, "area": Resampling.BOX}
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("nearest", (5, 7), (13, 30)),
+        ("nearest", (31, 29), (64, 7)),
+        ("bilinear", (5, 7), (13, 30)),
+        ("bilinear", (3, 4095), (8, 4096)),
+        ("area", (12, 20), (4, 5)),
+        ("area", (2, 4096), (1, 512)),
+    ],
+)
+def test_the_reference_agrees_with_pillow(
+    name: str, dtype: str, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    """Where both mean the same: Pillow smooths when it shrinks, and takes no parts of pixels."""
+    image = picture(*before, 1, dtype)
+    expected = np.asarray(Image.fromarray(image[:, :, 0]).resize(after[::-1], PILLOW[name]))
+    found = getattr(reference, name)(image, *after)[:, :, 0]
+    # It rounds bytes after each of two passes.
+    tolerance = {"u1": 1, "f4": 1e-3}[dtype] if name != "nearest" else 0
+    np.testing.assert_allclose(found.astype(np.float64), expected, rtol=0, atol=tolerance)
+
+
+def test_the_reference_s_grey_is_pillow_s() -> None:
+    image = picture(511, 513, 3)
+    np.testing.assert_array_equal(
+        reference.grey(image).squeeze(), np.asarray(Image.fromarray(image).convert("L"))
+    )
 
 
 def test_the_area_of_parts_of_pixels_is_exact(compute: Numbers) -> None:
