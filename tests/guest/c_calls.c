@@ -2,6 +2,14 @@
  * Claims about the calls of wasi_nn.h, checked natively against a host that misbehaves as it is told: a line
  * "ok: …" or "FAIL: …" each, exit code 1 if one fails.
  */
+#include <stdlib.h>
+
+/* Told by a test: there is no memory left. */
+static int is_out_of_memory;
+
+static void *limited_malloc(size_t size) { return is_out_of_memory ? NULL : malloc(size); }
+#define malloc limited_malloc
+
 #include "fake_host.h"
 
 #include <wasi_nn_sha256.h>
@@ -229,8 +237,16 @@ static void test_get_output_realloc(void) {
   fake.output_len = WASI_NN_OUTPUT_MAX;
   check(!wasi_nn_get_output_realloc(3, 0, &output) && output.size == WASI_NN_OUTPUT_MAX,
         "get_output_realloc: an output of just the limit");
+  fake.output_len = 2000;
   free(output.data);
   output.data = NULL;
+  output.capacity = 0;
+  is_out_of_memory = 1;
+  check(wasi_nn_get_output_realloc(3, 0, &output) == WASI_NN_ERRNO_TOO_LARGE && !output.data && output.size == 0 &&
+            output.capacity == 0,
+        "get_output_realloc: out of memory");
+  is_out_of_memory = 0;
+  output.capacity = 1001;
   check(wasi_nn_get_output_realloc(3, 0, &output) == WASI_NN_ERRNO_INVALID_ARGUMENT &&
             wasi_nn_get_output_realloc(3, 0, NULL) == WASI_NN_ERRNO_INVALID_ARGUMENT,
         "get_output_realloc: a NULL that should be memory");

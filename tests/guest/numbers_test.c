@@ -130,7 +130,12 @@ static void test_pictures(void) {
   wrong = image(4, 4, 2);
   check(wasi_nn_swap_rgb_bgr_u8(&wrong, bytes) == BAD && wasi_nn_swap_rgb_bgr_f32(&wrong, floats) == BAD,
         "swap: two channels");
-  check(wasi_nn_swap_rgb_bgr_u8(&small, NULL) == BAD && wasi_nn_swap_rgb_bgr_u8(NULL, bytes) == BAD, "swap: NULL");
+  check(wasi_nn_swap_rgb_bgr_u8(&small, NULL) == BAD && wasi_nn_swap_rgb_bgr_u8(NULL, bytes) == BAD &&
+            wasi_nn_swap_rgb_bgr_f32(&small, NULL) == BAD && wasi_nn_swap_rgb_bgr_f32(NULL, floats) == BAD,
+        "swap: NULL");
+  check(wasi_nn_grey(NULL, &small, &grey, other_bytes) == BAD && wasi_nn_grey(bytes, &small, &grey, NULL) == BAD &&
+            wasi_nn_grey(bytes, &small, &grey, bytes + 47) == BAD,
+        "grey: NULL, and in memory they share");
 }
 
 static void test_arrays(void) {
@@ -169,7 +174,9 @@ static void test_numbers(void) {
             wasi_nn_dequantise_i32(NULL, 0, 1, 0, NULL) == 0 && wasi_nn_f32_to_f16(NULL, 0, NULL) == 0,
         "numbers: none may be NULL");
   check(wasi_nn_sigmoid(NULL, 1, floats) == BAD && wasi_nn_u8_to_i8(bytes, 1, NULL) == BAD &&
-            wasi_nn_f16_to_f32(NULL, 1, floats) == BAD && wasi_nn_dequantise_u8(bytes, 1, 1, 0, NULL) == BAD,
+            wasi_nn_f16_to_f32(NULL, 1, floats) == BAD && wasi_nn_dequantise_u8(bytes, 1, 1, 0, NULL) == BAD &&
+            wasi_nn_u8_to_f32(NULL, 1, floats) == BAD && wasi_nn_f32_to_f16(floats, 1, NULL) == BAD &&
+            wasi_nn_dequantise_i32(NULL, 1, 1, 0, floats) == BAD,
         "numbers: NULL");
   check(wasi_nn_softmax(floats, SIZE_MAX / 4 + 1, floats) == LARGE &&
             wasi_nn_u8_to_f16(bytes, SIZE_MAX / 2 + 1, halves) == LARGE &&
@@ -224,6 +231,7 @@ static void test_best(void) {
   check(wasi_nn_top_k(late, 3, 1, best) == 1 && best[0].index == 2, "top_k: a number displaces NaN");
   check(wasi_nn_argmax(scores, 0, &index) == BAD && index == 9, "argmax: of none there is none");
   check(wasi_nn_argmax(NULL, 1, &index) == BAD && wasi_nn_argmax(scores, 1, NULL) == BAD, "argmax: NULL");
+  check(wasi_nn_argmax(scores, SIZE_MAX / 4 + 1, &index) == LARGE && index == 9, "argmax: bytes that wrap");
   check(wasi_nn_argmax(only_nan, 2, &index) == 0 && index == 0, "argmax: only NaN: the first");
   check(wasi_nn_argmax(low, 3, &index) == 0 && index == 1, "argmax: -inf is above NaN");
 }

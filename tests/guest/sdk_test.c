@@ -3,6 +3,7 @@
  * Runs in wasmtime, where the test stands in for the host, and natively under sanitizers with the stand-in
  * below.
  */
+#define WASI_NN_MODEL_FILE_MAX ((size_t)5)
 #include <wasi_nn.h>
 
 #ifdef WASI_NN_NATIVE
@@ -131,10 +132,11 @@ static void test_read_file(const char *folder) {
 }
 
 static void test_load(const char *folder) {
-  char five[1024], empty[1024], none[1024];
+  char five[1024], six[1024], empty[1024], none[1024];
   wasi_nn_graph_t graph = 0;
   wasi_nn_file_error_t file_error = {"untouched", 99};
   snprintf(five, sizeof five, "%s/five", folder);
+  snprintf(six, sizeof six, "%s/six", folder);
   snprintf(empty, sizeof empty, "%s/empty", folder);
   snprintf(none, sizeof none, "%s/none", folder);
   check(!wasi_nn_load_named("gr\xc3\xbcn", &graph) && graph == 7, "load_named: without the NUL");
@@ -152,6 +154,10 @@ static void test_load(const char *folder) {
   check(wasi_nn_load_file_malloc(none, five, WASI_NN_GRAPH_ENCODING_OPENVINO, WASI_NN_EXECUTION_TARGET_CPU, &graph,
                                  NULL) == WASI_NN_ERRNO_INVALID_ARGUMENT,
         "load_file: a missing model with nobody asking which");
+  check(wasi_nn_load_file_malloc(six, NULL, WASI_NN_GRAPH_ENCODING_ONNX, WASI_NN_EXECUTION_TARGET_CPU, &graph,
+                                 &file_error) == WASI_NN_ERRNO_TOO_LARGE &&
+            file_error.path == six && file_error.code == EFBIG,
+        "load_file: a model over the limit is named");
 }
 
 int main(int argc, char **argv) {

@@ -21,10 +21,11 @@ CLAIMS = HERE / "sdk_test.c"
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """Return a folder with a file of five bytes and an empty one."""
+    """Return a folder with files of five and six bytes and an empty one."""
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "five").write_bytes(b"12345")
+    (folder / "six").write_bytes(b"123456")
     (folder / "empty").touch()
     return folder
 
