@@ -108,6 +108,8 @@ def make_unpacked(toolchains: Path) -> Path:
 def unpack(names: Iterable[str], destination: Path) -> None:
     """Download packages (apt checks their hashes) and unpack them below `destination`; no root needed.
 
+    Root refreshes apt's lists when they are so old that a download fails.
+
     Raises:
         Unusable: apt cannot download one of them.
     """
@@ -115,7 +117,15 @@ def unpack(names: Iterable[str], destination: Path) -> None:
     archives = destination.parent / "debs"
     archives.mkdir(parents=True)
     try:
-        run(["apt-get", "download", "--quiet", *names], cwd=archives)
+        download = ["apt-get", "download", "--quiet", *names]
+        try:
+            run(download, cwd=archives)
+        except Unusable:  # old lists name files that have since been replaced
+            if os.geteuid() != 0:
+                raise
+            say("    that failed; once more after apt-get update")
+            run(["apt-get", "update", "--quiet"])
+            run(download, cwd=archives)
         for archive in sorted(archives.glob("*.deb")):
             run(["dpkg-deb", "--extract", archive, destination])
     finally:

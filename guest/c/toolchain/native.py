@@ -108,6 +108,7 @@ def main(
         folder = provide(build, environ, usr)
     except Unusable as error:
         say(f"    no clang with sanitizers, the tests use cc: {error}")
+        say("    Install clang with its runtime; on Debian the packages are clang-N and libclang-rt-N-dev.")
         return 1 if environ.get("CI") else 0
     say(f"    clang with sanitizers: {folder / 'bin'}")
     return 0
