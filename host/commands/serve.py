@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from host import quantities
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _OFF: Final = "off"
 _PORT_MOST: Final = 65535
 _SHOWN_AFTER: Final = 1.0
+_PAUSE: Final = 1.0
+_STARTS: Final = 5
+"""How often Triton may not start again, one time after the other."""
 
 _USAGE: Final = (
     "python -m host serve GUEST.wasm [--service FILE.toml] [--name NAME] [--http HOST:PORT] "
@@ -51,8 +54,7 @@ examples:
   python -m host serve rate.wasm --graph net=model.xml --instances 4 --rows-per-call 256 --http 127.0.0.1:0
       requests of up to 256 rows, on four processes; a port that is free, which it prints
 
-exit codes: 0 ended by SIGTERM, 130 by Ctrl-C; 1 the server did not start, or ended by itself; 2 bad usage or
-input.
+exit codes: 0 ended by SIGTERM or SIGHUP, 130 by Ctrl-C; 1 the server did not start; 2 bad usage or input.
 """
 
 
@@ -65,9 +67,8 @@ def main(arguments: list[str]) -> int:
     from host.serving import installation, server  # noqa: PLC0415 - help and usage errors come without it
 
     try:
-        triton = _triton(options)
         with _stoppable(), TemporaryDirectory(prefix="wasinn-") as name:
-            return _serve(options, model, triton, Path(name))
+            return _serve(options, model, _triton(options), Path(name))
     except installation.UnusableTritonError as error:
         raise UsageError(str(error)) from error
     except server.ServerError as error:
@@ -78,27 +79,28 @@ def main(arguments: list[str]) -> int:
 
 
 class _Stopped(BaseException):
-    """SIGTERM."""
+    """SIGTERM, or SIGHUP."""
 
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Have SIGTERM end the block in order."""
+    """Have SIGTERM and SIGHUP end the block in order."""
 
     def stop(*_: object) -> NoReturn:
         raise _Stopped
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _serve(options: argparse.Namespace, model: Model, triton: Triton, folder: Path) -> int:
-    """Serve until something raises: ServerError, _Stopped, KeyboardInterrupt."""
+def _serve(options: argparse.Namespace, model: Model, triton: Triton, folder: Path) -> NoReturn:
+    """Serve until something raises: _Stopped, KeyboardInterrupt, or ServerError when no server starts."""
     from host.serving import repository, watchdog  # noqa: PLC0415 - as above
-    from host.serving.server import Server  # noqa: PLC0415 - as above
+    from host.serving.server import Server, ServerError  # noqa: PLC0415 - as above
 
     models = folder / "models"
     try:
@@ -106,10 +108,21 @@ def _serve(options: argparse.Namespace, model: Model, triton: Triton, folder: Pa
     except NnError as error:
         raise UsageError(f"a model cannot be read: {error.reason}") from error
     places = _places(options, models, folder)
-    with closing(Server(triton, places, model.name)) as server:
-        _wait(server)
-        _tell(options, server, model.instances)
-        return watchdog.watch(server, model.instances, file, say)
+    is_told, failures = False, 0
+    while True:
+        with closing(Server(triton, places, model.name)) as server:
+            try:
+                _wait(server)
+                if not is_told:
+                    _tell(options, server, model.instances)
+                is_told, failures = True, 0
+                watchdog.watch(server, model.instances, file, say)
+            except ServerError as error:
+                failures += 1
+                if not is_told or failures > _STARTS:
+                    raise
+                say("warning", f"{error}: starting it again")
+        sleep(_PAUSE)
 
 
 def _wait(server: Server) -> None:
@@ -159,7 +172,7 @@ def _places(options: argparse.Namespace, models: Path, folder: Path) -> Places:
 
 def _address(option: str, text: str) -> Address:
     """Return where to listen, a free port in place of 0; UsageError when it cannot be."""
-    from host.serving.server import Address, check_free, free_port  # noqa: PLC0415 - as above
+    from host.serving.server import Address, check_free, free_port, resolved  # noqa: PLC0415 - as above
 
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -167,6 +180,7 @@ def _address(option: str, text: str) -> Address:
         raise UsageError(f"`{option} {text}` is not of the form HOST:PORT")
     try:
         number = quantities.number(port, 0, _PORT_MOST)
+        host = resolved(host)
         address = Address(host, number or free_port(host))
         check_free(address)
     except ValueError as error:
@@ -197,6 +211,10 @@ def _parser() -> Parser:
         "--get-triton", action="store_true",
         help="take the Triton in the cache folder, and put it there first if need be",
     )  # fmt: skip
-    parser.add_argument("--log", metavar="FILE", help="where Triton's own words go (default: nowhere)")
+    parser.add_argument(
+        "--log",
+        metavar="FILE",
+        help="where Triton's own words go (default: a file that goes with the command)",
+    )
     parser.add_argument("--json", action="store_true", help="print where it is as JSON")
     return parser

@@ -104,7 +104,6 @@ def _install(own: Path) -> None:
     """Make the folder `own`, whole or not at all."""
     new = own.with_name(f".{own.name}.{os.getpid()}.tmp")
     try:
-        shutil.rmtree(own, ignore_errors=True)
         packages = new / "packages"
         packages.mkdir(parents=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -122,8 +121,11 @@ def _install(own: Path) -> None:
             raise UnusableTritonError(f"{PACKAGES[0]} has no Python backend for Python {_VERSION} here")
         shutil.copy(stub, new / "backends" / "python")
         (new / _READY).write_text(" ".join(PACKAGES))
+        shutil.rmtree(own, ignore_errors=True)
         new.rename(own)
     except OSError as error:
+        if _is_ready(own):  # another process was quicker
+            return
         raise UnusableTritonError(f"`{own}` cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)

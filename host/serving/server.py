@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Final
 
 import host
 from host.serving.repository import PATHS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from host.serving.installation import Triton
 
@@ -62,13 +65,15 @@ class Address:
     @property
     def is_public(self) -> bool:
         """Whether others than this machine may reach it."""
-        try:
-            return not ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host != "localhost"
+        return not ipaddress.ip_address(self.host).is_loopback
+
+    @property
+    def bracketed(self) -> str:
+        """The host as it is before a port."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     def __str__(self) -> str:
-        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{self.bracketed}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Server:
         """Start it; ServerError when it cannot be. It is not ready yet."""
         self.name = name
         self.places = places
-        self._key = secrets.token_hex(16)
+        self._key, self._id = secrets.token_hex(16), secrets.token_hex(8)
         environment = triton.environment(os.environ)
         ours = str(Path(host.__file__).parent.parent)
         environment[PATHS] = os.pathsep.join([*map(str, triton.packages), ours])
@@ -99,18 +104,27 @@ class Server:
             raise ServerError(f"`{triton.program}` cannot be started: {error.strerror or error}") from error
 
     def wait(self, look: Callable[[], None] = lambda: None) -> None:
-        """Wait until the model is ready; `look` is called now and then. ServerError when the server ends."""
+        """Wait until the model is ready; `look` is called now and then.
+
+        ServerError when the server ends, or an instance does: Triton would wait for that one without end.
+        """
+        seen: set[int] = set()
         while not self.is_ready():
             if self.process.poll() is not None:
                 raise ServerError(f"Triton ended (exit code {self.process.returncode}): {self._said()}")
+            self._check_born(seen)
             look()
             time.sleep(_LOOK)  # it has no other way to tell that it is ready
 
     def is_ready(self) -> bool:
-        """Return whether the server takes requests for the model."""
+        """Return whether the server, and not another that is at its address, takes requests for the model."""
         try:
-            return self._ask("GET", f"models/{self.name}/ready", _CALL_SECONDS)[0] == HTTPStatus.OK
-        except (OSError, HTTPException):
+            told = json.loads(self._ask("GET", "", _CALL_SECONDS)[1])
+            is_ours = isinstance(told, dict) and told.get("name") == self._id
+            return (
+                is_ours and self._ask("GET", f"/models/{self.name}/ready", _CALL_SECONDS)[0] == HTTPStatus.OK
+            )
+        except (OSError, HTTPException, ValueError):
             return False
 
     def instances(self) -> tuple[int, ...]:
@@ -128,30 +142,59 @@ class Server:
         return tuple(found)
 
     def reload(self) -> None:
-        """Have all instances loaded anew; those that live answer until then. ServerError."""
-        try:
-            code, said = self._ask("POST", f"repository/models/{self.name}/load", _LOAD_SECONDS)
-        except (OSError, HTTPException) as error:
-            raise ServerError(f"Triton does not answer: {error}") from error
+        """Have all instances loaded anew; those that live answer until then.
+
+        ServerError when it fails. The server is ended where it would wait without end for an instance that
+        died.
+        """
+        old, seen, answer = set(self.instances()), set[int](), list[tuple[int, str]]()
+
+        def load() -> None:
+            with suppress(OSError, HTTPException):
+                answer.append(self._ask("POST", f"/repository/models/{self.name}/load", _LOAD_SECONDS))
+
+        asking = Thread(target=load, name="load", daemon=True)
+        asking.start()
+        while asking.is_alive():
+            asking.join(_LOOK)
+            if asking.is_alive():
+                self._check_born(seen, old)
+        if not answer:
+            raise ServerError("Triton does not answer")
+        code, said = answer[0]
         if code != HTTPStatus.OK:
-            raise ServerError(f"Triton does not load `{self.name}`: {said}")
+            raise ServerError(f"Triton does not load `{self.name}`: {_reason(said)}")
 
     def close(self) -> None:
         """End it, and its instances with it."""
         if self.process.poll() is None:
             self.process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self._kill()
+
+    def _kill(self) -> None:
+        """End it at once, and what is left of its instances: they are of one process group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _check_born(self, seen: set[int], old: Collection[int] = ()) -> None:
+        """Note in `seen` the instances that are new; ServerError when one ended, and with it the server."""
+        born = set(self.instances()) - set(old)
+        if seen - born and self.process.poll() is None:
+            self._kill()
+            raise ServerError(f"an instance of `{self.name}` ended while it was loaded: {self._said()}")
+        seen |= born
 
     def _ask(self, method: str, path: str, seconds: float) -> tuple[int, str]:
         """Return the code and the text of the server's answer; OSError, HTTPException."""
         at = _reached(self.places.http)
         with closing(HTTPConnection(at.host, at.port, timeout=seconds)) as connection:
-            body = None if method == "GET" else "{}"
-            connection.request(method, f"/v2/{path}", body, {_KEY: self._key})
+            if method == "GET":
+                connection.request(method, f"/v2{path}")
+            else:
+                connection.request(method, f"/v2{path}", "{}", {_KEY: self._key})
             answer = connection.getresponse()
             return answer.status, answer.read(_LOG_BYTES).decode(errors="replace")
 
@@ -161,12 +204,14 @@ class Server:
             str(triton.program),
             f"--model-repository={self.places.repository}",
             f"--backend-directory={triton.backends}",
+            f"--id={self._id}",
             "--model-control-mode=explicit",
+            "--disable-auto-complete-config",
             f"--load-model={self.name}",
-            f"--http-address={http.host}",
+            f"--http-address={'ipv6:' if ':' in http.host else ''}{http.host}",
             f"--http-port={http.port}",
             f"--http-restricted-api={_RESTRICTED}:{_KEY}={self._key}",
-            *([f"--grpc-address={grpc.host}", f"--grpc-port={grpc.port}",
+            *([f"--grpc-address={grpc.bracketed}", f"--grpc-port={grpc.port}",
                f"--grpc-restricted-protocol={_RESTRICTED}:{_KEY}={self._key}"] if grpc
               else ["--allow-grpc=false"]),
             "--allow-metrics=false",
@@ -180,6 +225,19 @@ class Server:
             text = log.read().decode(errors="replace")
         found = [left or right for left, right in _SAYS.findall(text)]
         return found[0] if found else (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def resolved(name: str) -> str:
+    """Return the number of the host `name`: Triton takes no others. OSError when it has none."""
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return str(found[0][4][0])
+
+
+def _reason(said: str) -> str:
+    """Return what is to be told of an answer that says no: JSON, with a traceback in it."""
+    with suppress(ValueError, AttributeError):
+        said = str(json.loads(said).get("error", said))
+    return said.partition("\n\nAt:")[0]
 
 
 def free_port(address: str) -> int:

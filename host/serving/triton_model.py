@@ -88,7 +88,7 @@ class TritonPythonModel:
                     f"output `{tensor.name}` has another length for each record of a request"
                 )
             dtype = triton.triton_string_to_numpy(f"TYPE_{tensor.datatype}")
-            array = np.frombuffer(b"".join(data for *_, data in rows), dtype).reshape(-1, *shape)
+            array = np.frombuffer(b"".join(data for *_, data in rows), dtype).reshape(len(rows), *shape)
         return triton.Tensor(tensor.name, array if self._is_batched else array[0])
 
 

@@ -27,7 +27,7 @@ Triton leaves those running for good that were beside one that died.
 _PATIENCE: Final = 60.0
 """Seconds after which an instance that dies says nothing of those before it."""
 
-_PAUSE_MOST: Final = 30.0
+_PAUSE_MOST: Final = 5.0
 _AGAIN: Final = 1.0
 
 

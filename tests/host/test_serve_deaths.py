@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from threading import Event, Thread
@@ -16,7 +20,8 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from tests.host import models
 from tests.host.batches import alive, descendants, kill, until
 from tests.host.reactors import reactor
-from tests.host.served import START_SECONDS, asked, serving
+from tests.host.served import START_SECONDS, Service, asked, post, serving
+from tests.host.wasi import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,15 +91,87 @@ def test_last_instance_that_is_killed_is_back_too(triton_home: str, tmp_path: Pa
     assert "note: `echo` is whole again" in told
 
 
-def test_server_that_is_killed_ends_the_command(triton_home: str, tmp_path: Path) -> None:
+def is_answering(service: Service) -> bool:
+    """Return whether the echo guest answers; while there is no server it does not."""
+    try:
+        return asked(service, b"x") == (200, "x")
+    except OSError:
+        return False
+
+
+def test_request_that_ends_the_server_costs_no_service(triton_home: str, tmp_path: Path) -> None:
+    """A shape that Triton 2.51 multiplies beyond its numbers."""
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    shape = [(1 << 63) - 1, 2]
+    body = {"inputs": [{"name": "record", "datatype": "FP32", "shape": shape, "data": [1, 2]}]}
+    with serving(triton_home, guest, "--instances=1") as service:
+        try:
+            assert post(service, "models/echo/infer", json.dumps(body).encode())[0] >= 400
+        except OSError:
+            until(lambda: is_answering(service))
+        assert is_answering(service)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
+def test_end_while_it_starts_leaves_nothing(
+    triton_home: str, tmp_path: Path, number: int, seconds: float
+) -> None:
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    words = [sys.executable, "-m", "host", "serve", str(guest), "--http=127.0.0.1:0", "--grpc=off"]
+    environment = {**os.environ, "TRITON": triton_home, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+        time.sleep(seconds)  # at some moment of the start
+        below = descendants(process.pid)
+        process.send_signal(number)
+        process.wait(START_SECONDS)
+    until(lambda: not alive(below))
+    assert not list(tmp_path.glob("wasinn-*"))
+
+
+def test_instance_that_dies_while_it_starts_ends_the_start(triton_home: str, tmp_path: Path) -> None:
+    """Triton alone would wait for it without end."""
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    words = [sys.executable, "-m", "host", "serve", str(guest), "--http=127.0.0.1:0", "--grpc=off"]
+    with subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env={**os.environ, "TRITON": triton_home},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        stubs = Service(process, "echo", "", "").instances  # type: ignore[arg-type]  # of bytes
+        until(lambda: stubs() or process.poll() is not None)
+        kill(stubs())
+        code = process.wait(START_SECONDS)
+        assert process.stderr is not None
+        told = process.stderr.read().decode()
+    assert (code, "ended while it was loaded" in told) == (1, True), told
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]"])
+def test_names_and_addresses_of_six_are_served(triton_home: str, tmp_path: Path, host: str) -> None:
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    with serving(triton_home, guest, "--instances=1", f"--http={host}:0", f"--grpc={host}:0") as service:
+        assert asked(service, b"x") == (200, "x")
+
+
+def test_server_that_is_killed_is_started_again(triton_home: str, tmp_path: Path) -> None:
     guest = tmp_path / "echo.wasm"
     guest.write_bytes(reactor())
     with serving(triton_home, guest, "--instances=1") as service:
         below = descendants(service.process.pid)
         kill(pid for pid, command in below.items() if "--model-repository" in command)
-        assert service.process.wait(START_SECONDS) == 1
+        until(lambda: is_answering(service))
+        until(lambda: not alive(below))
+        service.process.terminate()
+        assert service.process.wait(START_SECONDS) == 0
         assert service.process.stderr is not None
-        assert "error: Triton ended" in service.process.stderr.read()
+        assert "warning: Triton ended (exit code -9): starting it again" in service.process.stderr.read()
 
 
 @pytest.mark.parametrize(

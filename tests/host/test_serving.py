@@ -252,9 +252,9 @@ def test_package_that_cannot_be_had_leaves_nothing(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("host", "is_public"),
-    [("127.0.0.1", False), ("127.9.9.9", False), ("::1", False), ("localhost", False),
+    [("127.0.0.1", False), ("127.9.9.9", False), ("::1", False),
      ("0.0.0.0", True),  # noqa: S104 - told apart, and not bound
-     ("::", True), ("192.0.2.1", True), ("example.com", True)],
+     ("::", True), ("192.0.2.1", True)],
 )  # fmt: skip
 def test_address_is_public_unless_it_is_the_loopback(host: str, *, is_public: bool) -> None:
     assert Address(host, 1).is_public is is_public
