@@ -9,6 +9,7 @@ import re
 import secrets
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -24,13 +25,16 @@ import host
 from host.serving.repository import PATHS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from host.serving.installation import Triton
 
 _KEY: Final = "wasinn-key"
 _RESTRICTED: Final = "model-repository,shared-memory,trace,logging"
 """What only this process may ask of the server: to load models is to have any code run."""
+
+_SHARED: Final = "wasinn_"
+"""What the memory begins with that the server shares with its instances."""
 
 _LOOK: Final = 0.05
 _CALL_SECONDS: Final = 5.0
@@ -115,6 +119,7 @@ class Server:
             self._check_born(seen)
             look()
             time.sleep(_LOOK)  # it has no other way to tell that it is ready
+        self._close_shared()
 
     def is_ready(self) -> bool:
         """Return whether the server, and not another that is at its address, takes requests for the model."""
@@ -164,6 +169,7 @@ class Server:
         code, said = answer[0]
         if code != HTTPStatus.OK:
             raise ServerError(f"Triton does not load `{self.name}`: {_reason(said)}")
+        self._close_shared()
 
     def close(self) -> None:
         """End it, and its instances with it."""
@@ -173,11 +179,22 @@ class Server:
                 self.process.wait(_STOP_SECONDS)
         self._kill()
 
+    def _close_shared(self) -> None:
+        """Keep other users from the memory in which requests lie: Triton makes it for all to read."""
+        for region in self._shared():
+            with suppress(FileNotFoundError):
+                region.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+    def _shared(self) -> Iterator[Path]:
+        return Path("/dev/shm").glob(f"{_SHARED}{self._id}*")  # noqa: S108 - where Linux has it
+
     def _kill(self) -> None:
         """End it at once, and what is left of its instances: they are of one process group."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        for region in self._shared():
+            region.unlink(missing_ok=True)
 
     def _check_born(self, seen: set[int], old: Collection[int] = ()) -> None:
         """Note in `seen` the instances that are new; ServerError when one ended, and with it the server."""
@@ -205,6 +222,7 @@ class Server:
             f"--model-repository={self.places.repository}",
             f"--backend-directory={triton.backends}",
             f"--id={self._id}",
+            f"--backend-config=python,shm-region-prefix-name={_SHARED}{self._id}",
             "--model-control-mode=explicit",
             "--disable-auto-complete-config",
             f"--load-model={self.name}",

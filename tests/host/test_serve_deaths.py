@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -77,12 +78,22 @@ def test_instance_that_is_killed_under_load_is_back_within_seconds(
     assert seconds < 30
 
 
+def shared() -> dict[Path, int]:
+    """Return the memory that servers of ours share with their instances, and who may use it."""
+    return {path: stat.S_IMODE(path.stat().st_mode) for path in Path("/dev/shm").glob("wasinn_*")}  # noqa: S108 - where it is
+
+
 def test_last_instance_that_is_killed_is_back_too(triton_home: str, tmp_path: Path) -> None:
+    """And nobody else can read what it shares with Triton, neither before nor after."""
     guest = tmp_path / "echo.wasm"
     guest.write_bytes(reactor())
     with serving(triton_home, guest, "--instances=1") as service:
+        before = shared()
+        assert set(before.values()) == {0o600}
         kill(service.instances())
         until(lambda: asked(service, b"x") == (200, "x"))
+        until(lambda: shared().keys() - before.keys())
+        until(lambda: set(shared().values()) == {0o600})
         service.process.terminate()
         assert service.process.wait(START_SECONDS) == 0
         assert service.process.stderr is not None
