@@ -39,6 +39,7 @@ _SHARED: Final = "wasinn_"
 _LOOK: Final = 0.05
 _CALL_SECONDS: Final = 5.0
 _LOAD_SECONDS: Final = 600.0
+_DYING_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 10.0
 _STUB: Final = "triton_python_b"
 """What the kernel calls the processes of instances: the first fifteen characters."""
@@ -97,6 +98,7 @@ class Server:
         """Start it; ServerError when it cannot be. It is not ready yet."""
         self.name = name
         self.places = places
+        self._lost_since = 0.0
         self._key, self._id = secrets.token_hex(16), secrets.token_hex(8)
         environment = triton.environment(os.environ)
         ours = str(Path(host.__file__).parent.parent)
@@ -197,9 +199,14 @@ class Server:
             region.unlink(missing_ok=True)
 
     def _check_born(self, seen: set[int], old: Collection[int] = ()) -> None:
-        """Note in `seen` the instances that are new; ServerError when one ended, and with it the server."""
+        """Note in `seen` the instances that are new; ServerError when one ended, and with it the server.
+
+        One that could not be made ends too, of which the server itself tells soon after.
+        """
         born = set(self.instances()) - set(old)
-        if seen - born and self.process.poll() is None:
+        if not seen - born:
+            self._lost_since = time.monotonic()
+        elif time.monotonic() - self._lost_since > _DYING_SECONDS and self.process.poll() is None:
             self._kill()
             raise ServerError(f"an instance of `{self.name}` ended while it was loaded: {self._said()}")
         seen |= born

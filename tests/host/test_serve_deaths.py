@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -160,7 +161,8 @@ def test_instance_that_dies_while_it_starts_ends_the_start(triton_home: str, tmp
         code = process.wait(START_SECONDS)
         assert process.stderr is not None
         told = process.stderr.read().decode()
-    assert (code, "ended while it was loaded" in told) == (1, True), told
+    assert code == 1
+    assert re.search("ended while it was loaded|Triton ended .* not healthy", told), told
 
 
 @pytest.mark.parametrize("host", ["localhost", "[::1]"])
