@@ -136,7 +136,11 @@ class Server:
 
     def instances(self) -> tuple[int, ...]:
         """Return the processes in which guests answer."""
-        found = []
+        return tuple(pid for pid, is_alive in self._stubs().items() if is_alive)
+
+    def _stubs(self) -> dict[int, bool]:
+        """Return the processes of instances, and whether each lives: Triton does not take note of an end."""
+        found = {}
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
                 pid, _, rest = path.read_text(errors="replace").partition(" (")
@@ -144,9 +148,9 @@ class Server:
                 continue
             name, _, numbers = rest.rpartition(") ")
             state, parent, *_ = numbers.split()
-            if name == _STUB and state != "Z" and int(parent) == self.process.pid:
-                found.append(int(pid))
-        return tuple(found)
+            if name == _STUB and int(parent) == self.process.pid:
+                found[int(pid)] = state != "Z"
+        return found
 
     def reload(self) -> None:
         """Have all instances loaded anew; those that live answer until then.
@@ -154,7 +158,7 @@ class Server:
         ServerError when it fails. The server is ended where it would wait without end for an instance that
         died.
         """
-        old, seen, answer = set(self.instances()), set[int](), list[tuple[int, str]]()
+        old, seen, answer = self._stubs().keys(), set[int](), list[tuple[int, str]]()
 
         def load() -> None:
             with suppress(OSError, HTTPException):
@@ -203,13 +207,13 @@ class Server:
 
         One that could not be made ends too, of which the server itself tells soon after.
         """
-        born = set(self.instances()) - set(old)
-        if not seen - born:
+        born = {pid: is_alive for pid, is_alive in self._stubs().items() if pid not in old}
+        if seen <= born.keys() and all(born.values()):
             self._lost_since = time.monotonic()
         elif time.monotonic() - self._lost_since > _DYING_SECONDS and self.process.poll() is None:
             self._kill()
             raise ServerError(f"an instance of `{self.name}` ended while it was loaded: {self._said()}")
-        seen |= born
+        seen |= born.keys()
 
     def _ask(self, method: str, path: str, seconds: float) -> tuple[int, str]:
         """Return the code and the text of the server's answer; OSError, HTTPException."""
