@@ -72,8 +72,7 @@ def test_command_on_the_page(command: str) -> None:
 @pytest.mark.ray
 @pytest.mark.parametrize("package", ["ray", "dask"])
 def test_pipeline_on_the_page(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dask is of no extra: those lines run where it is installed."""
-    pytest.importorskip(package)
+    batches.package(package)
     monkeypatch.setenv("RAY_ADDRESS", "local")  # else it takes any Ray that runs here
     (code,) = (text for language, text in BLOCKS if language == "python" and f"{package}." in text)
     Path("pipeline.py").write_text(f"if __name__ == '__main__':\n{indent(code, '    ')}")
