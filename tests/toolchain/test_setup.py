@@ -215,6 +215,27 @@ def test_a_named_sdk_is_linked_and_its_path_alone_is_on_stdout(
     assert setup.main([], {}, build_folder) == 0, "a second run uses what the first one chose"
 
 
+@pytest.mark.parametrize("named", ["alias", "here/build/wasi-sdk", "build/../build/wasi-sdk"])
+def test_a_variable_that_leads_back_to_the_link_makes_no_loop(
+    toolchain: Path, tmp_path: Path, named: str
+) -> None:
+    (tmp_path / "alias").symlink_to("build/wasi-sdk")
+    (tmp_path / "here").symlink_to(tmp_path)
+    link = tmp_path / "build" / "wasi-sdk"
+    sdk.point(link, toolchain)
+    assert setup.main([], {"WASI_SDK_PATH": str(tmp_path / named)}, tmp_path / "build") == 0
+    assert link.resolve() == toolchain.resolve()
+
+
+@pytest.mark.parametrize("named", ["here/build/wasi-sdk", "build/../build/wasi-sdk"])
+def test_a_variable_naming_the_link_by_another_path_is_no_choice(tmp_path: Path, named: str) -> None:
+    """As `$PWD/build/wasi-sdk` is where the checkout is reached by a link; nothing is there yet."""
+    (tmp_path / "here").symlink_to(tmp_path)
+    ways = setup.ways(tmp_path / "build", {"WASI_SDK_PATH": str(tmp_path / named)})
+    with pytest.raises(Unusable, match="names the folder this setup makes"):
+        ways[0].make()
+
+
 def test_no_network_is_an_error_that_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

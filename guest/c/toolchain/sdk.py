@@ -149,17 +149,17 @@ def making(final: Path) -> Iterator[Path]:
 def point(link: Path, sdk: Path) -> None:
     """Make the symlink `link` lead to `sdk`, in one step so that no reader finds it missing.
 
+    It leads to the folder itself: of the links on the way to it one may be `link`, which would be a loop.
+
     Raises:
         Unusable: `link` is a real file or folder, which is not ours to remove.
     """
-    if link.absolute() == sdk.absolute():
-        return
     if link.exists() and not link.is_symlink():
         raise Unusable(f"{link} is not a link made by this setup: move it away")
     link.parent.mkdir(parents=True, exist_ok=True)
-    inside = sdk.absolute().is_relative_to(link.parent.absolute())
-    # Relative inside the build folder, so that the checkout can be moved as a whole.
-    target = sdk.absolute().relative_to(link.parent.absolute()) if inside else sdk.absolute()
+    target, beside = sdk.resolve(), link.parent.resolve()
+    if target.is_relative_to(beside):  # relative, so that the checkout can be moved as a whole
+        target = target.relative_to(beside)
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)

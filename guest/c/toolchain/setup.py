@@ -117,7 +117,7 @@ def _named(environ: Mapping[str, str], link: Path) -> Path:
     if not value:
         raise Unusable("not set")
     path = Path(value)
-    if path.absolute() == link.absolute():
+    if path.name == link.name and path.parent.resolve() == link.parent.resolve():
         raise Unusable("names the folder this setup makes")  # the Makefile's default, not a choice
     try:
         sdk.check(path)
