@@ -13,6 +13,7 @@ import triton_python_backend_utils as triton  # type: ignore[import-not-found]  
 from host.api import Host
 from host.batch.answering import answers
 from host.batch.parcel import Caller
+from host.console import printable
 from host.lanes import StuckError
 from host.serving import deployment
 from host.serving.description import DescriptionError
@@ -99,10 +100,11 @@ def _bytes(tensor: Tensor, row: Any) -> bytes:  # noqa: ANN401 - see above
 
 
 def _error(message: str, *, is_refused: bool) -> Any:  # noqa: ANN401 - see above
+    """Return a response that says why there is no other, as one line: Triton would end it at a NUL."""
     code = triton.TritonError.INVALID_ARG if is_refused else triton.TritonError.INTERNAL
-    return triton.InferenceResponse(error=triton.TritonError(message, code))
+    return triton.InferenceResponse(error=triton.TritonError(printable(message), code))
 
 
 def _log(answer: Answer) -> None:
     for note in answer.notes:
-        triton.Logger.log_warn(note)
+        triton.Logger.log_warn(printable(note))

@@ -161,6 +161,7 @@ def test_guest_without_description_answers_bytes(odd: Service) -> None:
 
 def test_record_that_the_guest_refuses_gets_400_with_its_words(odd: Service) -> None:
     assert asked(odd, b"? not me") == (400, "? not me (code 7)")
+    assert asked(odd, b"? a\0b\nc") == (400, r"? a\x00b\nc (code 7)"), "in one line, and to its end"
     assert asked(odd, b"x") == (200, "x")
 
 
