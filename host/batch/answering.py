@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from host.batch import framing
 from host.lanes import Answer
@@ -19,58 +19,56 @@ def unanswered(reason: str) -> Answer:
     return Answer("", error=reason)
 
 
-def answers(
-    call: Callable[[bytes], Answer], records: Sequence[bytes | Answer], per_call: int
-) -> list[Answer]:
-    """Return what becomes of each record, in order; as `outputs`, but each as an Answer."""
-    return [as_answer(each) for each in outputs(call, records, per_call)]
-
-
 def as_answer(output: bytes | Answer) -> Answer:
     """Return one of `outputs` as an Answer."""
     return Answer("", output) if isinstance(output, bytes) else output
 
 
+def are_all_bytes(found: Sequence[bytes | Answer]) -> TypeGuard[Sequence[bytes]]:
+    """Return whether none of records or outputs is an Answer; quicker than to look at each in turn."""
+    return Answer not in set(map(type, found))
+
+
 def outputs(
-    call: Callable[[bytes], Answer], records: Sequence[bytes | Answer], per_call: int
+    call: Callable[[bytes], bytes | Answer], records: Sequence[bytes | Answer], per_call: int
 ) -> list[bytes | Answer]:
     """Return the answer to each record as bytes, or the Answer that says why there is none, in order.
 
     Args:
-        call: Gives bytes to the guest.
+        call: Gives bytes to the guest; as `Caller.call`.
         records: What to answer; one that is an Answer already stays as it is.
         per_call: How many records a call has: with 1 they are the bytes themselves, with more `framing.pack`.
     """
-    found = list(records)
-    asked = [at for at, record in enumerate(records) if not isinstance(record, Answer)]
-    for begin in range(0, len(asked), per_call):
-        part = asked[begin : begin + per_call]
-        given: list[bytes] = [records[at] for at in part]  # type: ignore[misc]  # no Answer is asked
-        for at, answer in zip(part, _part(call, given, per_call), strict=True):
-            found[at] = answer
-    return found
-
-
-def _part(call: Callable[[bytes], Answer], records: list[bytes], per_call: int) -> list[bytes | Answer]:
     if per_call == 1:
-        return [answer.output if answer.error is None else answer for answer in map(call, records)]
+        return [call(record) if isinstance(record, bytes) else record for record in records]
+    asked = records if are_all_bytes(records) else [each for each in records if isinstance(each, bytes)]
+    found: list[bytes | Answer] = []
+    for begin in range(0, len(asked), per_call):
+        found += _together(call, asked[begin : begin + per_call])
+    if asked is records:
+        return found
+    left = iter(found)
+    return [next(left) if isinstance(record, bytes) else record for record in records]
+
+
+def _together(call: Callable[[bytes], bytes | Answer], records: Sequence[bytes]) -> Sequence[bytes | Answer]:
     if sum(map(len, records)) <= CALL_BYTES:
-        together = _framed(call, records)
-        if isinstance(together, list):
-            return together
+        found = _framed(call, records)
+        if isinstance(found, list):
+            return found
         if len(records) == 1:
-            return [together]
+            return [found]
     elif len(records) == 1:
         return [unanswered(f"the record has {len(records[0])} bytes, more than a call may have")]
-    return [output for record in records for output in _part(call, [record], per_call)]
+    return [output for record in records for output in _together(call, [record])]
 
 
-def _framed(call: Callable[[bytes], Answer], records: list[bytes]) -> list[bytes | Answer] | Answer:
+def _framed(call: Callable[[bytes], bytes | Answer], records: Sequence[bytes]) -> list[bytes] | Answer:
     """Return an output for each record, or the one error that there is for all."""
     answer = call(framing.pack(records))
-    if answer.error is not None:
+    if isinstance(answer, Answer):
         return answer
     try:
-        return [*framing.unpack(answer.output, len(records))]
+        return framing.unpack(answer, len(records))
     except framing.FramingError as error:
-        return answer._replace(output=b"", error=str(error))
+        return unanswered(str(error))

@@ -6,7 +6,7 @@ from array import array
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from host.batch.answering import unanswered
+from host.batch.answering import are_all_bytes, unanswered
 from host.batch.extras import needed
 
 if TYPE_CHECKING:
@@ -72,8 +72,13 @@ def written(schema: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - as abov
 def answered(table: Any, names: Sequence[str], outputs: Sequence[bytes | Answer]) -> Any:  # noqa: ANN401 - as above
     """Return the table without the columns `names`, and with OUTPUT and ERROR."""
     pa = needed("pyarrow")
-    errors = [None if isinstance(output, bytes) else told(output).encode() for output in outputs]
-    whole = [output if isinstance(output, bytes) else None for output in outputs]
+    errors: Sequence[bytes | None] = [None] * len(outputs)
+    whole: Sequence[bytes | None]
+    if are_all_bytes(outputs):
+        whole = outputs
+    else:
+        errors = [None if isinstance(output, bytes) else told(output).encode() for output in outputs]
+        whole = [output if isinstance(output, bytes) else None for output in outputs]
     rest = table.drop_columns(list(names))
     return rest.append_column(OUTPUT, _column(pa.large_binary(), "q", whole)).append_column(
         ERROR, _column(pa.string(), "i", errors)

@@ -81,13 +81,17 @@ class Caller:
         """Whether a thread was given up."""
         return self._lanes is not None and self._lanes.lost > 0
 
-    def call(self, record: bytes) -> Answer:
-        """Return the answer, or the error there was in its place; BadGuestError as of `Worker.call`."""
+    def call(self, record: bytes) -> bytes | Answer:
+        """Return the answer as bytes, or the Answer that says why there is none.
+
+        BadGuestError, OSError as of `Worker.call`; StuckError.
+        """
         with self._lock:
             if self._lanes is not None:
-                return self._lanes.answer(Record("", lambda: record))
+                answer = self._lanes.answer(Record("", lambda: record))
+                return answer.output if answer.error is None else answer
             try:
-                return Answer("", self._worker.call(record))
+                return self._worker.call(record)
             except RecordError as error:
                 return failed("", error)
 

@@ -13,10 +13,11 @@ from uuid import uuid4
 
 from host.answers import members
 from host.batch import columns, plan
-from host.batch.answering import CALL_BYTES, as_answer, outputs, unanswered
+from host.batch.answering import CALL_BYTES, are_all_bytes, as_answer, outputs, unanswered
 from host.batch.extras import needed
 from host.batch.parcel import opened
 from host.job import BadGuestError
+from host.lanes import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from host.batch.parcel import Parcel
     from host.batch.plan import Shard
-    from host.lanes import Answer
 
 TEMPORARY: Final = ".tmp"
 """What files end in, with a dot before their name, that are being written."""
@@ -113,7 +113,7 @@ def counted(work: Work, path: Path) -> Outcome | None:
         return None
 
 
-def _written(work: Work, shard: Shard, call: Callable[[bytes], Answer]) -> _Count:
+def _written(work: Work, shard: Shard, call: Callable[[bytes], bytes | Answer]) -> _Count:
     path = work.out / shard.name
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY}")
@@ -133,7 +133,9 @@ def _written(work: Work, shard: Shard, call: Callable[[bytes], Answer]) -> _Coun
     return done
 
 
-def _parquet(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: BinaryIO, done: _Count) -> None:
+def _parquet(
+    work: Work, shard: Shard, call: Callable[[bytes], bytes | Answer], out: BinaryIO, done: _Count
+) -> None:
     """Answer row group after row group: so much is in memory."""
     parquet = needed("pyarrow.parquet")
     with parquet.ParquetFile(work.source / shard.sources[0]) as file:
@@ -148,14 +150,18 @@ def _parquet(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: Bin
                 writer.write_table(columns.answered(table, names, found))
 
 
-def _lines(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: BinaryIO, done: _Count) -> None:
+def _lines(
+    work: Work, shard: Shard, call: Callable[[bytes], bytes | Answer], out: BinaryIO, done: _Count
+) -> None:
     (name,) = shard.sources
     with (work.source / name).open("rb") as file:
         rows = (_row(f"{name}:{at}", line, work.columns) for at, line in enumerate(_read_lines(file), 1))
         _write_rows(work, rows, call, out, done)
 
 
-def _files(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: BinaryIO, done: _Count) -> None:
+def _files(
+    work: Work, shard: Shard, call: Callable[[bytes], bytes | Answer], out: BinaryIO, done: _Count
+) -> None:
     rows: Iterator[tuple[dict[str, object], bytes | Answer]] = (
         ({_INPUT: name}, _read_file(work.source / name)) for name in shard.sources
     )
@@ -165,7 +171,7 @@ def _files(work: Work, shard: Shard, call: Callable[[bytes], Answer], out: Binar
 def _write_rows(
     work: Work,
     rows: Iterator[tuple[dict[str, object], bytes | Answer]],
-    call: Callable[[bytes], Answer],
+    call: Callable[[bytes], bytes | Answer],
     out: BinaryIO,
     done: _Count,
 ) -> None:
@@ -194,12 +200,13 @@ def _parts(
 
 
 def _count(work: Work, found: Sequence[bytes | Answer], done: _Count) -> None:
-    failed = [(at, each) for at, each in enumerate(found, done.records + 1) if not isinstance(each, bytes)]
-    if failed and work.is_strict:
-        at, first = failed[0]
-        raise _ShardError(f"record {at}: {columns.told(first)}")
+    if not are_all_bytes(found):
+        failed = [(at, each) for at, each in enumerate(found, done.records + 1) if isinstance(each, Answer)]
+        if work.is_strict:
+            at, first = failed[0]
+            raise _ShardError(f"record {at}: {columns.told(first)}")
+        done.failed += len(failed)
     done.records += len(found)
-    done.failed += len(failed)
 
 
 def _row(name: str, line: bytes | Answer, names: tuple[str, ...]) -> tuple[dict[str, object], bytes | Answer]:

@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,8 @@ DATATYPES: Final[Mapping[str, int]] = MappingProxyType(
 ANY: Final = -1
 """The length of a dimension that may be any."""
 
+Shape: TypeAlias = tuple[int, ...]
+
 _KEYS: Final = ("inputs", "outputs")
 _MEMBERS: Final = ("name", "datatype", "shape")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}", re.ASCII)
@@ -47,7 +49,7 @@ class Tensor:
 
     name: str
     datatype: str
-    shape: tuple[int, ...]
+    shape: Shape
 
     @property
     def is_bytes(self) -> bool:
@@ -67,13 +69,13 @@ class Description:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
-    def split(self, answer: bytes) -> list[tuple[Tensor, tuple[int, ...], bytes]]:
-        """Return the outputs in an answer, each with its shape and its bytes.
+    def split(self, answer: bytes) -> list[tuple[Shape, bytes]]:
+        """Return the shape and the bytes of each output in an answer.
 
         DescriptionError when it has not as many bytes as they do.
         """
         if self.outputs[0].is_bytes:
-            return [(self.outputs[0], (1,), answer)]
+            return [((1,), answer)]
         fixed = sum(each.least_bytes for each in self.outputs if ANY not in each.shape)
         found, at = [], 0
         for tensor in self.outputs:
@@ -82,9 +84,9 @@ class Description:
                 length = (len(answer) - fixed) // size
                 shape = tuple(length if each == ANY else each for each in shape)
                 size *= length
-            found.append((tensor, shape, answer[at : at + size]))
+            found.append((shape, answer[at : at + size]))
             at += size
-        if at != len(answer) or any(length < 0 for _, shape, _ in found for length in shape):
+        if at != len(answer) or any(length < 0 for shape, _ in found for length in shape):
             raise DescriptionError(f"the guest answered with {len(answer)} bytes, {self._wanted()}")
         return found
 

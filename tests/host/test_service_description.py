@@ -96,7 +96,7 @@ def test_missing_description_is_told(tmp_path: Path) -> None:
 
 def shapes(outputs: tuple[Tensor, ...], answer: bytes) -> list[tuple[tuple[int, ...], bytes]]:
     """Return the shapes and the bytes of the outputs in an answer."""
-    return [(shape, data) for _, shape, data in Description((X,), outputs).split(answer)]
+    return Description((X,), outputs).split(answer)
 
 
 def test_answer_is_its_outputs_end_to_end() -> None:
