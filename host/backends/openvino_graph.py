@@ -47,11 +47,17 @@ class OpenVinoGraph:
 
 
 class _Tensor(NamedTuple):
-    """A tensor of the request's own, and its data, which lives as long as the tensor."""
+    """A tensor of the request's own, and its data, which lives as long as the tensor, and where that is."""
 
     tensor: CData
     dimensions: tuple[int, ...]
     data: memoryview
+    address: int
+
+    def overlaps(self, other: _Tensor) -> bool:
+        """Whether the two have memory in common."""
+        begin, its = self.address, other.address
+        return begin < its + len(other.data) and its < begin + len(self.data)
 
 
 class OpenVinoRequest:
@@ -71,6 +77,7 @@ class OpenVinoRequest:
         self._inputs: dict[int, _Tensor] = {}
         self._outputs: dict[int, _Tensor] = {}
         self._address, self._size = ffi.new("void **"), ffi.new("size_t *")
+        self._found = ffi.new("ov_tensor_t **")
         self._dynamic: list[int] = []
         for index, port in enumerate(graph.outputs):
             shape = port.static_shape
@@ -121,38 +128,35 @@ class OpenVinoRequest:
         ov = self.graph.ov
         tensor = new_tensor(ov, ELEMENTS[port.type_name], dimensions)
         ov.check(self._lib.ov_infer_request_set_input_tensor_by_index(self._request, index, tensor))
-        held = self._inputs[index] = _Tensor(tensor, dimensions, self._data(tensor))
+        held = self._inputs[index] = self._held(tensor, dimensions)
         return held
 
     def _found_output(self, index: int) -> _Tensor:
         """Return the output as the last inference left it."""
-        ov, lib = self.graph.ov, self._lib
-        get = lib.ov_infer_request_get_output_tensor_by_index
-        tensor = ov.make("ov_tensor_t", get, self._request, index, free=lib.ov_tensor_free)
-        data = self._data(tensor)
-        if data and any(_overlap(data, held.data) for held in self._inputs.values()):
-            data = memoryview(bytes(data))
-        return _Tensor(tensor, (), data)
+        lib = self._lib
+        self.graph.ov.check(
+            lib.ov_infer_request_get_output_tensor_by_index(self._request, index, self._found)
+        )
+        found = self._held(ffi.gc(self._found[0], lib.ov_tensor_free), ())
+        if any(map(found.overlaps, self._inputs.values())):
+            return found._replace(data=memoryview(bytes(found.data)))
+        return found
 
     def _new_output(self, index: int, port: Port, shape: tuple[int, ...]) -> _Tensor:
         ov = self.graph.ov
         tensor = new_tensor(ov, ELEMENTS[port.type_name], shape)
         ov.check(self._lib.ov_infer_request_set_output_tensor_by_index(self._request, index, tensor))
-        return _Tensor(tensor, shape, self._data(tensor))
+        return self._held(tensor, shape)
 
-    def _data(self, tensor: CData) -> memoryview:
+    def _held(self, tensor: CData, dimensions: tuple[int, ...]) -> _Tensor:
         ov, lib = self.graph.ov, self._lib
         ov.check(lib.ov_tensor_get_byte_size(tensor, self._size))
         size = self._size[0]
         if not size:  # it has no address
-            return memoryview(bytearray())
+            return _Tensor(tensor, dimensions, memoryview(bytearray()), 0)
         ov.check(lib.ov_tensor_data(tensor, self._address))
-        return memoryview(ffi.buffer(self._address[0], size))
-
-
-def _overlap(one: memoryview, other: memoryview) -> bool:
-    starts = [int(ffi.cast("uintptr_t", ffi.from_buffer(data))) for data in (one, other)]
-    return starts[0] < starts[1] + len(other) and starts[1] < starts[0] + len(one)
+        at = self._address[0]
+        return _Tensor(tensor, dimensions, memoryview(ffi.buffer(at, size)), int(ffi.cast("uintptr_t", at)))
 
 
 def new_tensor(ov: Library, element: int, dimensions: Sequence[int]) -> CData:
