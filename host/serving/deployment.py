@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from host.abi import ExecutionTarget
 from host.backends.remote_address import Remote
+from host.errors import Condition, NnError
 from host.job import Bounds, Job, Preopen
 from host.models import files, graphs
 from host.models.options import ModelOptions
@@ -22,7 +24,7 @@ from host.nn import Limits, Serving
 from host.serving import description
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from host.models.registry import NamedModel
     from host.serving.description import Description
@@ -34,6 +36,9 @@ MODELS: Final = "models"
 _FORM: Final = 1
 """Of the file; another means another version of this package."""
 
+_OWNER_ONLY: Final = 0o600
+"""Who may read the service: it has the variables of the guest."""
+
 
 class DeploymentError(Exception):
     """A folder that does not hold what was written there; the message is one line."""
@@ -43,8 +48,9 @@ class DeploymentError(Exception):
 class Deployment:
     """What is served: the job, its tensors, how many records are given to the guest at once, and how.
 
-    `output_bytes` is what one answer of the guest may have at most; `has_cache` says whether what is compiled
-    is kept in the cache of the user who runs it.
+    The job is that of a worker, which has the guest's code with it. `output_bytes` is what one answer of the
+    guest may have at most; `has_cache` says whether what is compiled is kept in the cache of the user who
+    runs it.
     """
 
     job: Job
@@ -55,12 +61,17 @@ class Deployment:
 
 
 def write(folder: Path, what: Deployment, *, has_models: bool) -> None:
-    """Write a deployment into the empty `folder`; OSError, or NnError when a model cannot be read.
+    """Write a deployment into the empty `folder`.
 
     `has_models` says that models are copied, in place of being named where they are.
+
+    Raises:
+        NnError: A model cannot be read.
+        OSError: The folder cannot be written.
     """
     job = what.job
-    (folder / GUEST).write_bytes(job.code or job.guest.read_bytes())
+    assert job.code is not None  # noqa: S101 - see Deployment
+    (folder / GUEST).write_bytes(job.code)
     tables = {}
     for at, (name, model) in enumerate(job.registry.models.items()):
         path = model.path
@@ -84,7 +95,9 @@ def write(folder: Path, what: Deployment, *, has_models: bool) -> None:
         "cache": what.has_cache,
         **description.to_tables(what.description),
     }
-    (folder / SERVICE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    service = folder / SERVICE
+    service.touch(_OWNER_ONLY, exist_ok=False)
+    service.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Deployment:
@@ -108,11 +121,25 @@ def read(folder: Path) -> Deployment:
 
 def _copied(path: Path, folder: Path, into: Path) -> Path:
     """Copy the files of the model at `path`; return where it is then, relative to `folder`."""
-    for file in files.files_of(path):
+    with _reading():
+        found = files.files_of(path)
+    for file in found:
         copy = folder / into / file.relative_to(path.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
+        with _reading():
+            source = file.open("rb")
+        with source, copy.open("wb") as written:
+            shutil.copyfileobj(source, written)
     return into / path.name
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Have an OSError of the block tell of the model: all others are of the folder that is written."""
+    try:
+        yield
+    except OSError as error:
+        raise NnError(Condition.NOT_A_MODEL, f"`{error.filename}`: {error.strerror or error}") from error
 
 
 def _table(model: NamedModel, path: Path | Remote) -> dict[str, object]:

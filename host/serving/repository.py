@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from host.serving import deployment
 from host.serving.description import BYTES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from host.serving.deployment import Deployment
     from host.serving.description import Tensor
 
@@ -39,6 +41,10 @@ class BadNameError(Exception):
     """A name that a model in a repository cannot have; the message is one line."""
 
 
+class TakenNameError(Exception):
+    """A repository has something of the model's name already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A deployment under its name, and how many guests of it answer at once."""
@@ -49,17 +55,44 @@ class Model:
 
 
 def write(folder: Path, model: Model, *, has_models: bool) -> Path:
-    """Write the model into the repository `folder`, which has none of its name; return the model's file.
+    """Write the model into the repository `folder`, whole or not at all; return the model's file.
 
-    Raises FileExistsError if it has, and as `deployment.write`, of which `has_models` is.
+    Raises:
+        TakenNameError: There is something of the model's name.
+        OSError: The repository cannot be written.
+        NnError: As `deployment.write`, of which `has_models` is.
     """
-    version = folder / model.name / VERSION
-    (folder / model.name).mkdir(parents=True)
-    version.mkdir()
+    final = folder / model.name
+    if os.path.lexists(final):
+        raise TakenNameError
+    with ExitStack() as undo:
+        for new in _new(folder):
+            new.mkdir(exist_ok=True)
+            undo.callback(_remove, new)
+        with TemporaryDirectory(prefix=f".{model.name}.tmp", dir=folder) as name:
+            made = Path(name, model.name)
+            _write(made, model, has_models=has_models)
+            made.rename(final)
+        undo.pop_all()
+    return final / VERSION / MODEL
+
+
+def _new(folder: Path) -> list[Path]:
+    """Return the folders that have to be made for there to be `folder`, in order."""
+    return [each for each in (*reversed(folder.parents), folder) if not each.is_dir()]
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):  # somebody has put something there
+        folder.rmdir()
+
+
+def _write(folder: Path, model: Model, *, has_models: bool) -> None:
+    version = folder / VERSION
+    version.mkdir(parents=True)
     deployment.write(version, model.what, has_models=has_models)
     (version / MODEL).write_text(_MODEL_TEXT, encoding="utf-8")
-    (folder / model.name / "config.pbtxt").write_text(configuration(model), encoding="utf-8")
-    return version / MODEL
+    (folder / "config.pbtxt").write_text(configuration(model), encoding="utf-8")
 
 
 def configuration(model: Model) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,8 +23,9 @@ from host.serving import deployment, installation, repository
 from host.serving.deployment import Deployment, DeploymentError
 from host.serving.description import AS_BYTES, Description, Tensor
 from host.serving.installation import UnusableTritonError
-from host.serving.repository import BadNameError, Model
+from host.serving.repository import BadNameError, Model, TakenNameError
 from host.serving.server import Address
+from tests.host import batches
 from tests.host.reactors import reactor
 from tests.host.wasi import ROOT
 
@@ -68,10 +68,7 @@ def job(path: Path, tmp_path: Path, **changes: Any) -> Job:  # noqa: ANN401 - an
 @pytest.fixture
 def net(tmp_path: Path, pair: models.IR) -> Path:
     """Return a model's file."""
-    path = tmp_path / "net.xml"
-    path.write_bytes(pair[0])
-    path.with_suffix(".bin").write_bytes(pair[1])
-    return path
+    return batches.model(tmp_path, pair)
 
 
 @pytest.mark.parametrize("has_models", [True, False])
@@ -159,7 +156,7 @@ def test_many_rows_a_call_are_a_batch_that_the_server_puts_together() -> None:
 def test_model_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     written = repository.write(tmp_path, model(), has_models=True)
     written.write_text("mine")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(TakenNameError):
         repository.write(tmp_path, model(), has_models=True)
     assert written.read_text() == "mine"
 
@@ -338,37 +335,6 @@ def test_guest_that_cannot_be_linked_is_told_before_anything_is_written(tmp_path
     assert done.returncode == 2
     assert "nothing" in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_export_writes_all_that_a_server_needs(guest: Path, net: Path) -> None:
-    out = guest.parent / "repository"
-    done = host_command("export", "triton", guest, "--graph", f"net={net}", "--out", out, "--name", "m")
-    assert done.returncode == 0
-    assert done.stdout == f"{out / 'm'}\n"
-    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    assert files == ["m/1/guest.wasm", "m/1/model.py", "m/1/models/0/net.bin", "m/1/models/0/net.xml",
-                     "m/1/service.json", "m/config.pbtxt"]  # fmt: skip
-    assert str(guest.parent) not in (out / "m/1/service.json").read_text(), (
-        "it names no place of this machine"
-    )
-
-
-def test_export_does_not_overwrite(guest: Path) -> None:
-    words = ("export", "triton", guest, "--out", guest.parent / "r")
-    assert host_command(*words).returncode == 0
-    done = host_command(*words)
-    assert done.returncode == 2
-    assert "is there already" in done.stderr
-
-
-def test_description_beside_the_guest_is_taken_and_its_lack_told(guest: Path) -> None:
-    done = host_command("export", "triton", guest, "--out", guest.parent / "a")
-    assert "note: there is no " in done.stderr
-    assert "TYPE_STRING" in (guest.parent / "a/echo/config.pbtxt").read_text()
-    shutil.copy(ROOT / "tests/host/score.toml", guest.with_suffix(".toml"))
-    done = host_command("export", "triton", guest, "--out", guest.parent / "b")
-    assert done.stderr == ""
-    assert "TYPE_FP32" in (guest.parent / "b/echo/config.pbtxt").read_text()
 
 
 @pytest.mark.parametrize("command", ["serve", "export"])
