@@ -84,6 +84,7 @@ def shards(folder: Path, rows: int, turns: int) -> Found:
     """Measure each way in turns."""
     ways = [_Way(engine, each, rows) for each in (1, TOGETHER) for engine in ("by hand", "local", "ray")]
     ways += [_Way(engine, TOGETHER, MORE * rows) for engine in ("by hand", "local", "ray")]
+    ways += [_Way(engine, 1, MORE * rows) for engine in ("by hand", "ray")]
     ways.append(_Way("ray with nothing to do", 0, 0))
     guest, model = str(inputs.guest(folder)), str(inputs.model(folder))
     sources = {count: str(inputs.rows(folder, count)) for count in (rows, MORE * rows)}
@@ -116,8 +117,8 @@ def _median(costs: Sequence[Cost]) -> Cost:
 def _found(samples: Mapping[_Way, Sequence[Cost]], rows: int) -> Found:
     medians = {way: _median(costs) for way, costs in samples.items()}
 
-    def ratio(engine: str, less: float = 0.0) -> float:
-        turns = zip(samples[_Way(engine, 1, rows)], samples[_Way("by hand", 1, rows)], strict=True)
+    def ratio(engine: str, less: float = 0.0, count: int = rows) -> float:
+        turns = zip(samples[_Way(engine, 1, count)], samples[_Way("by hand", 1, count)], strict=True)
         return statistics.median((ours.processor - less) / hand.processor for ours, hand in turns)
 
     def steady(engine: str) -> tuple[float, ...]:
@@ -152,6 +153,9 @@ def _found(samples: Mapping[_Way, Sequence[Cost]], rows: int) -> Found:
     )
     beside = Table(
         ("processor time, times by hand",),
-        (("ray, 1 row a call, less ray with nothing to do", (ratio("ray", alone),)),),
+        (
+            (f"ray, {rows} rows, 1 a call, less ray with nothing to do", (ratio("ray", alone),)),
+            (f"ray, {MORE * rows} rows, 1 a call", (ratio("ray", count=MORE * rows),)),
+        ),
     )
     return Found((whole, started, beside), goals)
