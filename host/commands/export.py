@@ -23,6 +23,10 @@ _USAGE: Final = (
     "[--env K=V]... [-- args...]"
 )
 
+_DESCRIPTION: Final = (
+    "Write a guest and its models as a model of a Triton Inference Server or KServe of your own."
+)
+
 _EPILOG: Final = """\
 Writes REPOSITORY/NAME: the guest, its models, and what Triton's Python backend needs to run them. There the
 package wasinn-sdk has to be installed, of this version, for the Python of that backend (docs/serve.md).
@@ -41,12 +45,13 @@ the code, there is the whole model or nothing of it.
 def main(arguments: list[str]) -> int:
     """Write the repository; return the exit code."""
     at = arguments.index("--") if "--" in arguments else len(arguments)
-    parser = Parser("export", "Write a guest as a model repository.", _EPILOG, _USAGE)
-    parser.add_argument("kind", choices=("triton",), help="whose repository")
-    service_options.add_to(parser)
+    parser = Parser("export", _DESCRIPTION, _EPILOG, _USAGE)
+    parser.add_argument("kind", choices=("triton",), help="for which kind of server; there is one so far")
     parser.add_argument(
-        "--out", metavar="REPOSITORY", required=True, help="the folder to write the model's into"
-    )
+        "--out", metavar="REPOSITORY", required=True,
+        help="the folder with the models of the server; made if need be, and others in it are kept",
+    )  # fmt: skip
+    service_options.add_to(parser)
     options = parser.parse_args(arguments[:at])
     model = service_options.model_from(options, arguments[at + 1 :])
 

@@ -30,8 +30,8 @@ _TARGETS: Final[Mapping[str, ExecutionTarget]] = MappingProxyType(
 _BEFORE_A_TARGET: Final = re.compile(r",(?=[^,=]*=)")
 
 
-def add_to(parser: Parser) -> None:
-    """Add the options to `parser`."""
+def add_to(parser: Parser, threads: str = "auto") -> None:
+    """Add the options to `parser`; `threads` is the default of `--threads`, for people to read."""
     parser.add_argument(
         "--graph", metavar="NAME=MODEL[,option=value]...", action="append", default=[],
         help="a model the guest may load by name: a file "
@@ -59,9 +59,9 @@ def add_to(parser: Parser) -> None:
         help="what to calculate in, where a model does not say (default: f32, the same on every machine)",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", metavar="auto|N", default="auto",
-        help="threads of an inference, where a model does not say (default: auto, one or all of them, "
-        "whichever a short try at the first load finds quicker)",
+        "--threads", metavar="auto|N", default=threads,
+        help="threads of an inference, where a model does not say; auto is one or all of them, whichever a "
+        f"short try at the first load finds quicker (default: {threads})",
     )  # fmt: skip
     parser.add_argument(
         "--hint", choices=HINTS, default=LATENCY,

@@ -31,12 +31,12 @@ OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
 _COUNT_DIGITS: Final = 18
 
 
-def add_to(parser: Parser) -> None:
-    """Add the options to `parser`."""
+def add_to(parser: Parser, what: str = "the run") -> None:
+    """Add the options to `parser`; `what` says what they end, or of what kind each."""
     size, count = argument(quantities.size), argument(_count)
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=argument(quantities.duration),
-        help="end the run after this time: 1.5, 90s, 2m (default: none)",
+        help=f"end {what} after this time: 1.5, 90s, 2m (default: none)",
     )  # fmt: skip
     parser.add_argument(
         "--max-memory", metavar="SIZE", type=size,
@@ -44,7 +44,7 @@ def add_to(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--fuel", metavar="N", type=count,
-        help="end the run after about this many instructions of the guest (default: none)",
+        help=f"end {what} after about this many instructions (default: none)",
     )  # fmt: skip
     add_caps_to(parser)
 

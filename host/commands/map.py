@@ -209,8 +209,8 @@ def _parser() -> Parser:
         help="workers, a thread each (default: one more than there are processors)",
     )  # fmt: skip
     guest_options.add_to(parser)
-    graph_options.add_to(parser)
-    limit_options.add_to(parser)
+    graph_options.add_to(parser, threads="auto, with `--in` 1")
+    limit_options.add_to(parser, what="each call of the guest")
     shard_options.add_to(parser)
     parser.set_defaults(hint=None, threads=None)
     parser.add_argument(

@@ -25,34 +25,41 @@ _ROWS_MOST: Final = 1 << 20
 
 def add_to(parser: Parser) -> None:
     """Add the options to `parser`."""
-    parser.add_argument("guest", metavar="GUEST.wasm", help="a core module (.wasm, or .wat)")
+    parser.add_argument(
+        "guest", metavar="GUEST.wasm",
+        help="a core module (.wasm, or .wat) that answers records: one for `python -m host map`",
+    )  # fmt: skip
     parser.add_argument(
         "--service", metavar="FILE.toml",
-        help="the tensors of a record and its answer (default: GUEST.toml, if there is one)",
+        help="the names, types and shapes of its inputs and outputs (default: GUEST.toml, if there is one; "
+        "else a request is bytes, and so is its answer)",
     )  # fmt: skip
-    parser.add_argument("--name", metavar="NAME", help="of the model for clients (default: GUEST)")
+    parser.add_argument(
+        "--name", metavar="NAME", help="what clients call the model (default: GUEST, without the suffix)"
+    )
     parser.add_argument(
         "--instances", metavar="N", type=limit_options.whole(1, _INSTANCES_MOST), default=processors.usable(),
-        help="guests that answer at once, a process each (default: one per processor)",
+        help="guests that answer at once, a process each "
+        f"(default: {processors.usable()}, one per processor of this machine)",
     )  # fmt: skip
     parser.add_argument(
         "--rows-per-call", metavar="K", type=limit_options.whole(1, _ROWS_MOST), default=1,
-        help="records of a request, and of requests together, that the guest gets at once, framed if more "
-        "than 1 (docs/scale.md; default: 1)",
+        help="rows that a request may have, and that the guest gets in a call, of one request or several; it "
+        "gets them framed if K is more than 1 (docs/scale.md; default: 1)",
     )  # fmt: skip
     guest_options.add_to(parser)
-    graph_options.add_to(parser)
-    limit_options.add_to(parser)
-    parser.set_defaults(threads="1")  # there is an instance for each processor
+    graph_options.add_to(parser, threads="1")  # there is an instance for each processor
+    limit_options.add_to(parser, what="each call of the guest")
     parser.add_argument(
         "--max-output", metavar="SIZE", type=limit_options.argument(quantities.size),
         default=RECORD_OUTPUT_BYTES,
-        help=f"of one answer of the guest (default: {shown_size(RECORD_OUTPUT_BYTES)})",
+        help="what the guest may answer to a call, with all of its rows "
+        f"(default: {shown_size(RECORD_OUTPUT_BYTES)})",
     )  # fmt: skip
 
 
 def model_from(options: argparse.Namespace, words: list[str]) -> Model:
-    """Return what is to be served, after a look whether the guest can be; UsageError, OSError."""
+    """Return what is to be served, after a look whether it can be; UsageError, OSError."""
     from host.api import Host  # noqa: PLC0415 - loads wasmtime: help and usage errors come without it
     from host.bulk import RecordError  # noqa: PLC0415 - see above
     from host.serving import repository  # noqa: PLC0415 - see above
@@ -94,7 +101,25 @@ def _description(options: argparse.Namespace) -> Description:
     if options.service is None and not beside.exists():
         say("note", f"there is no `{beside}`: a record is one tensor of BYTES, and so is its answer")
         return description.AS_BYTES
+    path = Path(options.service or beside)
     try:
-        return description.read(Path(options.service or beside))
+        found = description.read(path)
     except description.DescriptionError as error:
         raise UsageError(str(error)) from error
+    _check_room(path, found, options)
+    return found
+
+
+def _check_room(path: Path, tensors: Description, options: argparse.Namespace) -> None:
+    """Raise UsageError when no answer could be as described and not above `--max-output`."""
+    from host.batch import framing  # noqa: PLC0415 - as above
+
+    rows, size = options.rows_per_call, tensors.fixed_bytes
+    if rows > 1:
+        size = len(framing.pack([b""] * rows)) + rows * size
+    if size > options.max_output:
+        of_rows, less = (f" of {rows} rows", ", or fewer `--rows-per-call`") if rows > 1 else ("", "")
+        raise UsageError(
+            f"`{path}`: the outputs{of_rows} have {size} bytes together, and {options.max_output} is the "
+            f"most: give `--max-output {size}`{less}"
+        )

@@ -69,6 +69,11 @@ class Description:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
+    @property
+    def fixed_bytes(self) -> int:
+        """How many bytes those outputs have whose size is the same in each answer."""
+        return sum(each.least_bytes for each in self.outputs if not each.is_bytes and ANY not in each.shape)
+
     def split(self, answer: bytes) -> list[tuple[Shape, bytes]]:
         """Return the shape and the bytes of each output in an answer.
 
@@ -76,12 +81,11 @@ class Description:
         """
         if self.outputs[0].is_bytes:
             return [((1,), answer)]
-        fixed = sum(each.least_bytes for each in self.outputs if ANY not in each.shape)
         found, at = [], 0
         for tensor in self.outputs:
             shape, size = tensor.shape, tensor.least_bytes
             if ANY in shape:  # it has what the others leave
-                length = (len(answer) - fixed) // size
+                length = (len(answer) - self.fixed_bytes) // size
                 shape = tuple(length if each == ANY else each for each in shape)
                 size *= length
             found.append((shape, answer[at : at + size]))

@@ -113,6 +113,13 @@ def test_length_that_may_be_any_is_what_the_others_leave(length: int) -> None:
     assert shapes((open_, Y), answer)[0] == ((3, length), bytes(6 * length))
 
 
+def test_bytes_of_outputs_are_known_but_for_those_of_any_length() -> None:
+    open_ = Tensor("z", "FP16", (3, -1))
+    assert Description((X,), (Y, X)).fixed_bytes == 32
+    assert Description((X,), (Y, open_)).fixed_bytes == 16
+    assert AS_BYTES.fixed_bytes == 0
+
+
 @pytest.mark.parametrize(
     ("outputs", "size", "told"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -337,8 +338,59 @@ def test_guest_that_cannot_be_linked_is_told_before_anything_is_written(tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["serve", "export triton"])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--max-output=39"],
+            "the outputs have 40 bytes together, and 39 is the most: give `--max-output 40`",
+        ),
+        (
+            ["--max-output=91", "--rows-per-call=2"],
+            "of 2 rows have 92 bytes together, and 91 is the most: give `--max-output 92`, or fewer `--rows",
+        ),
+    ],
+)
+def test_outputs_that_no_answer_could_have_are_refused(
+    guest: Path, command: str, words: list[str], told: str
+) -> None:
+    """Framed ones have their number and their lengths before them."""
+    shutil.copy(ROOT / "tests/host/score.toml", guest.with_suffix(".toml"))
+    out = () if command == "serve" else ("--out", guest.parent / "out")
+    done = host_command(*command.split(), guest, *words, *out)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert told in done.stderr
+    assert not (guest.parent / "out").exists()
+
+
+@pytest.mark.parametrize("words", [["--max-output=40"], ["--max-output=92", "--rows-per-call=2"]])
+def test_outputs_that_just_fit_are_not(guest: Path, words: list[str]) -> None:
+    shutil.copy(ROOT / "tests/host/score.toml", guest.with_suffix(".toml"))
+    assert host_command("export", "triton", guest, *words, "--out", guest.parent / "out").returncode == 0
+
+
 @pytest.mark.parametrize("command", ["serve", "export"])
 def test_help_has_an_example(command: str) -> None:
     done = host_command(command, "--help")
     assert done.returncode == 0
     assert f"python -m host {command}" in done.stdout.partition("example")[2]
+
+
+@pytest.mark.parametrize(
+    ("command", "threads", "what"),
+    [
+        ("run", "auto", "the run"),
+        ("map", "auto, with `--in` 1", "each call of the guest"),
+        ("serve", "1", "each call of the guest"),
+        ("export", "1", "each call of the guest"),
+    ],
+)
+def test_help_of_a_shared_option_says_what_holds_for_the_command(
+    command: str, threads: str, what: str
+) -> None:
+    text = " ".join(host_command(command, "--help").stdout.split())
+    assert f"finds quicker (default: {threads})" in text
+    assert f"end {what} after this time" in text
+    assert f"end {what} after about this many instructions" in text
