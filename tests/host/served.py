@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, Final
 
 import tritonclient.grpc  # type: ignore[import-untyped]  # has neither stubs nor py.typed
@@ -55,6 +55,7 @@ def serving(triton_home: str, *words: str | Path) -> Iterator[Service]:
     ) as process:  # fmt: skip
         try:
             assert process.stdout is not None
+            assert select.select([process.stdout], [], [], START_SECONDS)[0], "it does not tell where it is"
             line = process.stdout.readline()
             assert line, process.communicate(timeout=START_SECONDS)[1]
             told = json.loads(line)
@@ -67,11 +68,16 @@ def serving(triton_home: str, *words: str | Path) -> Iterator[Service]:
                 process.kill()
 
 
+def grpc_client(service: Service) -> Any:  # noqa: ANN401 - no types
+    """Return a client that goes to the service itself, whatever proxy there is; to be closed."""
+    return tritonclient.grpc.InferenceServerClient(service.grpc, channel_args=[("grpc.enable_http_proxy", 0)])
+
+
 def by_grpc(service: Service, x: np.ndarray, datatype: str = "FP32") -> Any:  # noqa: ANN401 - no types
     """Ask by gRPC."""
     given = tritonclient.grpc.InferInput("x", x.shape, datatype)
     given.set_data_from_numpy(x)
-    with tritonclient.grpc.InferenceServerClient(service.grpc) as client:
+    with grpc_client(service) as client:
         return client.infer(service.name, [given], client_timeout=20).as_numpy("y")
 
 
@@ -91,14 +97,21 @@ WAYS: Final[Sequence[Callable[[Service, np.ndarray], Any]]] = (
 )
 
 
+def get(service: Service, path: str) -> tuple[int, str]:
+    """Return the code and the text of what is there."""
+    return _answer(service, "GET", path)
+
+
 def post(service: Service, path: str, body: bytes = b"{}") -> tuple[int, str]:
     """Return the code and the text of the answer to a plain request."""
-    request = urllib.request.Request(f"http://{service.http}/v2/{path}", body)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+    return _answer(service, "POST", path, body)
+
+
+def _answer(service: Service, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
+    with closing(HTTPConnection(service.http, timeout=30)) as connection:
+        connection.request(method, f"/v2/{path}", body)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def asked(service: Service, record: bytes) -> tuple[int, str]:

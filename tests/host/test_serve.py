@@ -9,13 +9,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-import urllib.request
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
-import tritonclient.grpc  # type: ignore[import-untyped]  # has neither stubs nor py.typed
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # as above
 
 from host.serving import description
@@ -23,7 +21,7 @@ from host.serving.server import Address, Places, Server, ServerError
 from tests.host import models
 from tests.host.batches import rows_guest
 from tests.host.reactors import ECHO, reactor, when
-from tests.host.served import DESCRIPTION, WAYS, Service, asked, by_grpc, post, serving
+from tests.host.served import DESCRIPTION, WAYS, Service, asked, by_grpc, get, grpc_client, post, serving
 from tests.host.wasi import ROOT, SPIN
 from tests.servers import triton
 
@@ -49,8 +47,7 @@ def test_every_client_gets_what_the_guest_answers_alone(
 
 
 def test_server_describes_what_its_file_does(command: Service) -> None:
-    with urllib.request.urlopen(f"http://{command.http}/v2/models/score", timeout=9) as answer:
-        told = json.load(answer)
+    told = json.loads(get(command, "models/score")[1])
     assert told["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [64]}]
     assert told["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [10]}]
 
@@ -101,7 +98,7 @@ def test_what_changes_the_server_is_for_its_owner_only(command: Service, path: s
     """To load a model is to have any code run."""
     code, text = post(command, path)
     assert code == 403, text
-    with tritonclient.grpc.InferenceServerClient(command.grpc) as client:
+    with grpc_client(command) as client:
         for name in ("load_model", "unload_model"):
             with pytest.raises(InferenceServerException, match="restricted"):
                 getattr(client, name)("score")
@@ -279,7 +276,9 @@ def test_the_page_is_true(triton_home: str) -> None:
     with serving(triton_home, *words) as service:
         client = block("python", 0).replace("127.0.0.1:8001", service.grpc)
         assert "8000" not in client
-        done = subprocess.run([sys.executable, "-c", client], capture_output=True, check=True, cwd=ROOT)
+        words = [sys.executable, "-c", client]
+        direct = {**os.environ, "no_proxy": "127.0.0.1"}
+        done = subprocess.run(words, capture_output=True, check=True, cwd=ROOT, env=direct)
         assert done.stdout.decode() == block("text", 1)
 
 

@@ -22,7 +22,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from tests.host import models
 from tests.host.batches import alive, descendants, kill, until
 from tests.host.reactors import reactor
-from tests.host.served import START_SECONDS, Service, asked, post, serving
+from tests.host.served import START_SECONDS, Service, asked, grpc_client, post, serving
 from tests.host.wasi import ROOT
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_instance_that_is_killed_under_load_is_back_within_seconds(
     is_over = Event()
 
     def load() -> None:
-        with tritonclient.grpc.InferenceServerClient(service.grpc) as client:
+        with grpc_client(service) as client:
             given = tritonclient.grpc.InferInput("x", [64], "FP32")
             given.set_data_from_numpy(models.ROW)
             while not is_over.is_set():
@@ -191,8 +191,9 @@ def test_server_that_is_killed_is_started_again(triton_home: str, tmp_path: Path
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_end_of_the_command_is_that_of_the_server(
-    triton_home: str, tmp_path: Path, number: int, code: int
+    triton_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a folder stays after SIGKILL
     guest = tmp_path / "echo.wasm"
     guest.write_bytes(reactor())
     with serving(triton_home, guest, "--instances=1") as service:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from host.serving import installation
 from host.serving.installation import UnusableTritonError
 from host.serving.repository import PATHS
+from host.serving.server import free_port as free_port_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,13 +84,20 @@ def start(triton: Triton, models: Path, log: Path, http: int, grpc: int) -> Runn
     server = Running(process, http, grpc, log)
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{http}/v2/health/ready", timeout=5):
-                return server
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.05)  # it has no other way to tell that it is ready
+        if _is_ready(http):
+            return server
+        time.sleep(0.05)  # it has no other way to tell that it is ready
     stop(server)
     raise UnusableTritonError(f"Triton does not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _is_ready(http: int) -> bool:
+    try:
+        with closing(HTTPConnection("127.0.0.1", http, timeout=5)) as connection:
+            connection.request("GET", "/v2/health/ready")
+            return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
 
 
 def stop(server: Running) -> None:
@@ -105,9 +112,7 @@ def stop(server: Running) -> None:
 
 def free_port() -> int:
     """Return a port of the loopback that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+    return free_port_at("127.0.0.1")
 
 
 def main() -> int:
