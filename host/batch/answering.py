@@ -51,20 +51,11 @@ def outputs(
     return [next(left) if isinstance(record, bytes) else record for record in records]
 
 
-def _together(call: Callable[[bytes], bytes | Answer], records: Sequence[bytes]) -> Sequence[bytes | Answer]:
-    if sum(map(len, records)) <= CALL_BYTES:
-        found = _framed(call, records)
-        if isinstance(found, list):
-            return found
-        if len(records) == 1:
-            return [found]
-    elif len(records) == 1:
-        return [unanswered(f"the record has {len(records[0])} bytes, more than a call may have")]
-    return [output for record in records for output in _together(call, [record])]
-
-
-def _framed(call: Callable[[bytes], bytes | Answer], records: Sequence[bytes]) -> list[bytes] | Answer:
-    """Return an output for each record, or the one error that there is for all."""
+def framed(call: Callable[[bytes], bytes | Answer], records: Sequence[bytes]) -> list[bytes] | Answer:
+    """Have records answered in one call: return an output for each, or the one error there is for all."""
+    size = sum(map(len, records))
+    if size > CALL_BYTES:
+        return unanswered(f"{len(records)} records of {size} bytes are more than a call may have")
     answer = call(framing.pack(records))
     if isinstance(answer, Answer):
         return answer
@@ -72,3 +63,12 @@ def _framed(call: Callable[[bytes], bytes | Answer], records: Sequence[bytes]) -
         return framing.unpack(answer, len(records))
     except framing.FramingError as error:
         return unanswered(str(error))
+
+
+def _together(call: Callable[[bytes], bytes | Answer], records: Sequence[bytes]) -> Sequence[bytes | Answer]:
+    found = framed(call, records)
+    if isinstance(found, list):
+        return found
+    if len(records) == 1:
+        return [found]
+    return [output for record in records for output in _together(call, [record])]

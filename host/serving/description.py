@@ -36,7 +36,8 @@ _KEYS: Final = ("inputs", "outputs")
 _MEMBERS: Final = ("name", "datatype", "shape")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}", re.ASCII)
 _LENGTH_MOST: Final = (1 << 31) - 1
-_RANK_MOST: Final = 32
+_RANK_MOST: Final = 31
+"""One less than numpy may have, for the rows."""
 
 
 class DescriptionError(Exception):
@@ -99,7 +100,8 @@ class Description:
         open_ = next((each for each in self.outputs if ANY in each.shape), None)
         if open_ is None:
             return f"and its outputs have {least}"
-        return f"which are no whole rows of its output `{open_.name}`, of {open_.least_bytes} bytes each"
+        others = f", after {self.fixed_bytes} for the others" if self.fixed_bytes else ""
+        return f"no whole rows of its output `{open_.name}`, of {open_.least_bytes} bytes each{others}"
 
 
 AS_BYTES: Final = Description((Tensor("record", BYTES, (1,)),), (Tensor("answer", BYTES, (1,)),))

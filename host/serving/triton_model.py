@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import islice
 from pathlib import Path
+from traceback import format_exc
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import triton_python_backend_utils as triton  # type: ignore[import-not-found]  # Triton has it
 
 from host.api import Host
-from host.batch.answering import are_all_bytes, outputs
+from host.batch.answering import framed, outputs
 from host.batch.parcel import Caller
 from host.console import printable
 from host.lanes import Answer, StuckError
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
 EXIT_STUCK: Final = 70
 """Of a process that has more threads which do not end than it may have; it is to be replaced."""
+
+_MESSAGE_CHARACTERS: Final = 500
+"""Of an error: gRPC takes 8 KiB of headers, and up to twelve bytes there for one character."""
+
+_NOT_STARTED: Final = "the guest cannot be started: the server's log says why"
 
 
 class TritonPythonModel:
@@ -46,16 +53,14 @@ class TritonPythonModel:
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer requests, which Triton may have put together; each gets a response or an error."""
-        records = [self._records(request) for request in requests]
         try:
-            found = outputs(
-                self._caller.call, [each for part in records for each in part], self._what.per_call
-            )
+            return self._responses([self._records(request) for request in requests])
         except StuckError as error:
             triton.Logger.log_error(str(error))
             os._exit(EXIT_STUCK)  # in order it cannot end: its threads do not
-        left = iter(found)
-        return [self._response([next(left) for _ in part]) for part in records]
+        except Exception:  # noqa: BLE001 - Triton would tell it to clients, paths of this machine and all
+            triton.Logger.log_error(format_exc())
+            return [_error(_NOT_STARTED, is_refused=False) for _ in requests]
 
     def _records(self, request: Any) -> list[bytes]:  # noqa: ANN401 - Triton has no types
         """Return the records of a request, each the bytes of its inputs end to end."""
@@ -66,21 +71,34 @@ class TritonPythonModel:
             columns.append([_bytes(tensor, row) for row in rows])
         return [b"".join(parts) for parts in zip(*columns, strict=True)]
 
-    def _response(self, found: list[bytes | Answer]) -> Any:  # noqa: ANN401 - see above
-        if not are_all_bytes(found):
-            return self._failure([(at, each) for at, each in enumerate(found) if isinstance(each, Answer)])
+    def _responses(self, requests: list[list[bytes]]) -> list[Any]:
+        """Return the response to the records of each request."""
+        if self._is_batched and len(requests) > 1:
+            found = framed(self._caller.call, [record for records in requests for record in records])
+            if isinstance(found, list):
+                left = iter(found)
+                return [self._response(list(islice(left, len(records)))) for records in requests]
+        return [self._answered(records) for records in requests]
+
+    def _answered(self, records: list[bytes]) -> Any:  # noqa: ANN401 - see above
+        """Return the response to one request: the first record without an answer costs it."""
+        if len(records) > 1:
+            found = framed(self._caller.call, records)
+            if isinstance(found, list):
+                return self._response(found)
+        rows = []
+        for at, record in enumerate(records):
+            (output,) = outputs(self._caller.call, [record], self._what.per_call)
+            if isinstance(output, Answer):
+                return _failed(output, f"record {at}: " if self._is_batched else "")
+            rows.append(output)
+        return self._response(rows)
+
+    def _response(self, rows: list[bytes]) -> Any:  # noqa: ANN401 - see above
         try:
-            return triton.InferenceResponse(self._outputs(found))
+            return triton.InferenceResponse(self._outputs(rows))
         except (DescriptionError, ValueError) as error:  # of numpy: rows of several lengths
             return _error(str(error), is_refused=False)
-
-    def _failure(self, failed: list[tuple[int, Answer]]) -> Any:  # noqa: ANN401 - see above
-        at, answer = failed[0]
-        for note in answer.notes:
-            triton.Logger.log_warn(printable(note))
-        is_refused = all(each.is_refused and not each.notes for _, each in failed)
-        where = f"record {at}: " if self._is_batched else ""
-        return _error(f"{where}{answer.error}", is_refused=is_refused)
 
     def _outputs(self, rows: Sequence[bytes]) -> list[Any]:
         description = self._what.description
@@ -106,7 +124,16 @@ def _bytes(tensor: Tensor, row: Any) -> bytes:  # noqa: ANN401 - see above
     return bytes(row.tobytes())
 
 
+def _failed(answer: Answer, where: str) -> Any:  # noqa: ANN401 - see above
+    for note in answer.notes:
+        triton.Logger.log_warn(printable(note))
+    return _error(f"{where}{answer.error}", is_refused=answer.is_refused and not answer.notes)
+
+
 def _error(message: str, *, is_refused: bool) -> Any:  # noqa: ANN401 - see above
     """Return a response that says why there is no other, as one line: Triton would end it at a NUL."""
     code = triton.TritonError.INVALID_ARG if is_refused else triton.TritonError.INTERNAL
-    return triton.InferenceResponse(error=triton.TritonError(printable(message), code))
+    shown = printable(message)
+    if len(shown) > _MESSAGE_CHARACTERS:
+        shown = f"{shown[:_MESSAGE_CHARACTERS]}..."
+    return triton.InferenceResponse(error=triton.TritonError(shown, code))
