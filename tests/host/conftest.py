@@ -102,3 +102,30 @@ def alone(score: Path, mlp: Path) -> np.ndarray:
     given = models.ROW.tobytes()
     done = subprocess.run(words, input=given, capture_output=True, check=True, cwd=ROOT)
     return np.frombuffer(done.stdout, np.float32)
+
+
+@pytest.fixture
+def traps(tmp_path: Path) -> Path:
+    """Return the file of `batches.TRAPS`."""
+    path = tmp_path / "guest.wasm"
+    path.write_bytes(batches.TRAPS)
+    return path
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """Return the file of `batches.SLOW`."""
+    path = tmp_path / "guest.wasm"
+    path.write_bytes(batches.SLOW)
+    return path
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """Return a folder of ten rows in two files, the second of three row groups."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pq = batches.package("pyarrow.parquet")
+    pq.write_table(batches.table(0, 4), folder / "a.parquet")
+    pq.write_table(batches.table(4, 6), folder / "b.parquet", row_group_size=2)
+    return folder

@@ -14,7 +14,7 @@ import pytest
 
 import host
 from tests.host import batches, models
-from tests.host.batches import SLOW, TRAPS, answered, host_map, shards, table
+from tests.host.batches import TRAPS, answered, host_map, shards, table
 from tests.host.wasi import ROOT
 
 if TYPE_CHECKING:
@@ -38,14 +38,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give Ray a home of its own: it writes a token there."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-
-
-@pytest.fixture
-def slow(tmp_path: Path) -> Path:
-    """Return the file of SLOW."""
-    path = tmp_path / "guest.wasm"
-    path.write_bytes(SLOW)
-    return path
 
 
 def tasks(driver: int) -> list[int]:
