@@ -110,7 +110,7 @@ def _serve(options: argparse.Namespace, model: Model, triton: Triton, folder: Pa
     places = _places(options, models, folder)
     is_told, failures = False, 0
     while True:
-        with closing(Server(triton, places, model.name)) as server:
+        with closing(Server(triton, places, model.name, folder)) as server:
             try:
                 _wait(server)
                 if not is_told:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import glob
 import ipaddress
 import json
 import os
 import re
 import secrets
-import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import host
+from host.serving.group import Group
 from host.serving.repository import PATHS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from host.serving.installation import Triton
 
@@ -36,6 +36,8 @@ _RESTRICTED: Final = "model-repository,shared-memory,trace,logging"
 _SHARED: Final = "wasinn_"
 """What the memory begins with that the server shares with its instances."""
 
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where Linux has it
+
 _LOOK: Final = 0.05
 _CALL_SECONDS: Final = 5.0
 _LOAD_SECONDS: Final = 600.0
@@ -43,14 +45,6 @@ _DYING_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 10.0
 _STUB: Final = "triton_python_b"
 """What the kernel calls the processes of instances: the first fifteen characters."""
-
-_TIED: Final = """
-import ctypes, os, signal
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-if os.getppid() == {parent}:
-    os.execv({command}[0], {command})
-"""
-"""Becomes the server, which the kernel ends when this process does, however that is."""
 
 _SAYS: Final = re.compile(r"failed to load '[^']*' version 1: (.*)|^error: (.*)", re.MULTILINE)
 _LOG_BYTES: Final = 1 << 16
@@ -94,18 +88,28 @@ class Places:
 class Server:
     """A Triton that serves the model `name` of a repository; close it when done."""
 
-    def __init__(self, triton: Triton, places: Places, name: str) -> None:
-        """Start it; ServerError when it cannot be. It is not ready yet."""
+    def __init__(self, triton: Triton, places: Places, name: str, *litter: Path) -> None:
+        """Start it; ServerError when it cannot be. It is not ready yet.
+
+        Should this process be killed, the server ends, and the folders `litter` are removed.
+        """
         self.name = name
         self.places = places
         self._lost_since = 0.0
         self._key, self._id = secrets.token_hex(16), secrets.token_hex(8)
+        self._regions = f"{_SHARED}{self._id}*"
         environment = triton.environment(os.environ)
         ours = str(Path(host.__file__).parent.parent)
         environment[PATHS] = os.pathsep.join([*map(str, triton.packages), ours])
         try:
-            with places.log.open("ab") as log:
-                self.process = _started(self._command(triton), environment, log)
+            with ExitStack() as undo:
+                self._group = Group(
+                    str(_MEMORY / self._regions), *(glob.escape(str(each)) for each in litter)
+                )
+                undo.callback(self._group.close)
+                with places.log.open("ab") as log:
+                    self.process = self._group.start(self._command(triton), environment, log)
+                undo.pop_all()
         except OSError as error:
             raise ServerError(f"`{triton.program}` cannot be started: {error.strerror or error}") from error
 
@@ -179,28 +183,28 @@ class Server:
 
     def close(self) -> None:
         """End it, and its instances with it."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(_STOP_SECONDS)
-        self._kill()
+        try:
+            if self.process.poll() is None:
+                self.process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(_STOP_SECONDS)
+        finally:
+            self._kill()
 
     def _close_shared(self) -> None:
         """Keep other users from the memory in which requests lie: Triton makes it for all to read."""
-        for region in self._shared():
+        for region in _MEMORY.glob(self._regions):
             with suppress(FileNotFoundError):
                 region.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
-    def _shared(self) -> Iterator[Path]:
-        return Path("/dev/shm").glob(f"{_SHARED}{self._id}*")  # noqa: S108 - where Linux has it
-
     def _kill(self) -> None:
         """End it at once, and what is left of its instances: they are of one process group."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        for region in self._shared():
-            region.unlink(missing_ok=True)
+        try:
+            self._group.close()
+            self.process.wait()
+        finally:
+            for region in _MEMORY.glob(self._regions):
+                region.unlink(missing_ok=True)
 
     def _check_born(self, seen: set[int], old: Collection[int] = ()) -> None:
         """Note in `seen` the instances that are new; ServerError when one ended, and with it the server.
@@ -290,12 +294,3 @@ def _reached(address: Address) -> Address:
     """Return by which address this process reaches what listens at `address`."""
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, and not bound
     return Address(everywhere.get(address.host, address.host), address.port)
-
-
-def _started(command: list[str], environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    tied = _TIED.format(parent=os.getpid(), command=repr(command))
-    return subprocess.Popen(
-        [sys.executable, "-ISc", tied],
-        env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        process_group=0,  # Ctrl-C is for this process, which ends it in order
-    )  # fmt: skip

@@ -125,22 +125,34 @@ def test_request_that_ends_the_server_costs_no_service(triton_home: str, tmp_pat
         assert is_answering(service)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
+def naming(folder: Path) -> set[int]:
+    """Return the processes with the folder in their command line, which all of a service have."""
+    return {pid for pid, command in descendants(0).items() if str(folder) in command}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("seconds", [0.02, 0.2, 2])
 def test_end_while_it_starts_leaves_nothing(
     triton_home: str, tmp_path: Path, number: int, seconds: float
 ) -> None:
+    """Neither processes nor the folder nor memory, SIGKILL included."""
     guest = tmp_path / "echo.wasm"
     guest.write_bytes(reactor())
     words = [sys.executable, "-m", "host", "serve", str(guest), "--http=127.0.0.1:0", "--grpc=off"]
     environment = {**os.environ, "TRITON": triton_home, "TMPDIR": str(tmp_path)}
+
+    def memory() -> set[str]:
+        return set(re.findall(r"shm-region-prefix-name=(\w+)", " ".join(descendants(process.pid).values())))
+
     with subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+        until(memory)
+        name = memory().pop()
         time.sleep(seconds)  # at some moment of the start
-        below = descendants(process.pid)
         process.send_signal(number)
         process.wait(START_SECONDS)
-    until(lambda: not alive(below))
-    assert not list(tmp_path.glob("wasinn-*"))
+    until(lambda: not naming(tmp_path))
+    until(lambda: not list(tmp_path.glob("wasinn-*")))
+    until(lambda: not [path for path in shared() if path.name.startswith(name)])
 
 
 def test_instance_that_dies_while_it_starts_ends_the_start(triton_home: str, tmp_path: Path) -> None:
@@ -204,5 +216,4 @@ def test_end_of_the_command_is_that_of_the_server(
         assert service.process.wait(START_SECONDS) == code
         until(lambda: not alive(below))
     repository = next(word.partition("=")[2] for word in folders if word.startswith("--model-repository="))
-    if number != signal.SIGKILL:
-        assert not Path(repository).exists()
+    until(lambda: not Path(repository).exists())
