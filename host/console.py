@@ -122,7 +122,15 @@ def status_end() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once: threads may be inside guests, and nothing is taken down."""
+    """End the process at once: threads may be inside guests, and nothing is taken down.
+
+    But the folder goes in which multiprocessing has its fork server's socket, as it would at an end in order.
+    """
+    if "multiprocessing.forkserver" in sys.modules:
+        import shutil  # noqa: PLC0415 - a small run takes neither
+        from multiprocessing import util  # noqa: PLC0415 - as above
+
+        shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
