@@ -29,6 +29,10 @@ _OFF: Final = "off"
 _PORT_MOST: Final = 65535
 _SHOWN_AFTER: Final = 1.0
 _PAUSE: Final = 1.0
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_END_SECONDS: Final = 20.0
+"""What an end in order takes at most."""
+
 _STARTS: Final = 5
 """How often Triton may not start again, one time after the other."""
 
@@ -84,12 +88,22 @@ class _Stopped(BaseException):
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the block in order."""
+    """Have SIGTERM, SIGHUP and Ctrl-C end the block in order; a second one does not disturb that.
 
-    def stop(*_: object) -> NoReturn:
-        raise _Stopped
+    Those that are ignored stay so, as `nohup` has it.
+    """
+    until = 0.0
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    def stop(number: int, _: object) -> None:
+        nonlocal until
+        if monotonic() >= until:
+            until = monotonic() + _END_SECONDS
+            raise KeyboardInterrupt if number == signal.SIGINT else _Stopped
+
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:

@@ -155,6 +155,43 @@ def test_end_while_it_starts_leaves_nothing(
     until(lambda: not [path for path in shared() if path.name.startswith(name)])
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_while_it_ends_do_not_disturb_that(
+    triton_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    with serving(triton_home, guest, "--instances=1") as service:
+        server = next(
+            pid for pid, command in descendants(service.process.pid).items() if "--model-rep" in command
+        )
+        service.process.terminate()
+        while alive([server]):
+            time.sleep(0.002)
+            service.process.send_signal(number)
+        assert service.process.wait(START_SECONDS) == 0
+        assert service.process.stderr is not None
+        assert "Traceback" not in service.process.stderr.read()
+    assert not naming(tmp_path)
+    assert not list(tmp_path.glob("wasinn-*"))
+
+
+def test_command_that_is_to_survive_its_terminal_does(triton_home: str, tmp_path: Path) -> None:
+    """As `nohup` has it."""
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with serving(triton_home, guest, "--instances=1") as service:
+            service.process.send_signal(signal.SIGHUP)
+            assert asked(service, b"x") == (200, "x")
+            service.process.terminate()
+            assert service.process.wait(START_SECONDS) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_instance_that_dies_while_it_starts_ends_the_start(triton_home: str, tmp_path: Path) -> None:
     """Triton alone would wait for it without end."""
     guest = tmp_path / "echo.wasm"
