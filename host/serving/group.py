@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,23 +39,24 @@ class Group:
 
         `litter` has patterns of the files and folders that the guard removes if it comes to that.
         """
-        self._guard = subprocess.Popen(
+        self._processes = ExitStack()
+        self._guard = self._processes.enter_context(subprocess.Popen(
             [sys.executable, "-ISc", _GUARD, *litter],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             process_group=0,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | int
     ) -> subprocess.Popen[bytes]:
         """Start a process whose words go to `output`, as with `subprocess`; OSError when it cannot be."""
-        return subprocess.Popen(
+        return self._processes.enter_context(subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             process_group=self._guard.pid,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def close(self) -> None:
-        """End at once what is left of it."""
+        """End at once what is left of it, and wait for the end of what was started."""
         if self._guard.returncode is None:  # else another may have its number by now
             os.killpg(self._guard.pid, signal.SIGKILL)
-            self._guard.communicate()
+            self._processes.close()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from host.cache import CacheUnusableError, user_cache
+from host.serving.group import Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,14 +110,7 @@ def _install(own: Path) -> None:
     try:
         packages = new / "packages"
         packages.mkdir(parents=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        done = subprocess.run(
-            [*pip, "--no-compile", "--target", str(packages), *PACKAGES],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            said = done.stderr.strip().splitlines() or ["it said nothing"]
-            raise UnusableTritonError(f"`pip install {' '.join(PACKAGES)}` fails: {said[-1]}")
+        _run_pip(packages, new)
         server = packages / "pytriton" / _PROGRAM
         shutil.copytree(server / "backends", new / "backends")
         stub = server / "python_backend_stubs" / _VERSION / _STUB
@@ -129,6 +126,23 @@ def _install(own: Path) -> None:
         raise UnusableTritonError(f"`{own}` cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _run_pip(packages: Path, new: Path) -> None:
+    """Have PACKAGES put into the folder `packages`.
+
+    What pip needs meanwhile is in `new`, which goes with pip should this process be killed.
+    """
+    words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
+    with TemporaryDirectory(dir=new) as temporary, closing(Group(glob.escape(str(new)))) as group:
+        pip = group.start(
+            [sys.executable, "-m", "pip", *words, "--target", str(packages), *PACKAGES],
+            {**os.environ, "TMPDIR": temporary},
+            subprocess.PIPE,
+        )
+        said = pip.communicate()[1].decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    if pip.returncode:
+        raise UnusableTritonError(f"`pip install {' '.join(PACKAGES)}` fails: {said[-1]}")
 
 
 def _own(own: Path) -> Triton:

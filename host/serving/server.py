@@ -201,7 +201,6 @@ class Server:
         """End it at once, and what is left of its instances: they are of one process group."""
         try:
             self._group.close()
-            self.process.wait()
         finally:
             for region in _MEMORY.glob(self._regions):
                 region.unlink(missing_ok=True)

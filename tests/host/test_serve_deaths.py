@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -190,6 +191,34 @@ def test_command_that_is_to_survive_its_terminal_does(triton_home: str, tmp_path
             assert service.process.wait(START_SECONDS) == 0
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_end_while_triton_is_had_leaves_neither_pip_nor_half_of_it(tmp_path: Path, number: int) -> None:
+    """Nor what pip unpacks; it is at an index that does not answer."""
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    for name in ("cache", "tmp"):
+        (tmp_path / name).mkdir()
+    words = [sys.executable, "-m", "host", "serve", str(guest), "--http=127.0.0.1:0", "--grpc=off"]
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        index.settimeout(START_SECONDS)
+        environment = {
+            **os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path / "tmp"),
+            "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"http://127.0.0.1:{index.getsockname()[1]}",
+            "NO_PROXY": "127.0.0.1",
+        }  # fmt: skip
+        with subprocess.Popen(
+            [*words, "--get-triton"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+        ) as process:
+            with index.accept()[0]:
+                assert any("pip install" in each for each in descendants(process.pid).values())
+                process.send_signal(number)
+                process.wait(START_SECONDS)
+            until(lambda: not naming(tmp_path))
+    until(lambda: not list((tmp_path / "cache").glob("**/.triton*")))
+    assert not list((tmp_path / "cache").glob("**/triton*"))
+    assert not list((tmp_path / "tmp").glob("pip-*"))
 
 
 def test_instance_that_dies_while_it_starts_ends_the_start(triton_home: str, tmp_path: Path) -> None:
