@@ -32,6 +32,8 @@ _STUB: Final = "triton_python_backend_stub"
 _READY: Final = "ready"
 _PYTHON: Final = re.compile(rb"libpython(3\.[0-9]+)\.so")
 _NOT_LOADED: Final = 127
+_TRY_SECONDS: Final = 30.0
+_OTHER: Final = f"install it anew, or name another with ${VARIABLE}"
 _VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -75,7 +77,7 @@ def find(given: Mapping[str, str], own: Path | None = None) -> Triton:
         if _is_ready(path):
             return _checked(_own(path))
         program = path / "bin" / _PROGRAM if path.is_dir() else path
-        if not os.access(program, os.X_OK) or program.is_dir():
+        if not program.is_file():
             raise UnusableTritonError(f"${VARIABLE} is `{named}`, and there is no program `{program}`")
         return _checked(_installed(program))
     return _checked(_installed(Path(on_path)) if on_path else _own(own or own_folder()))
@@ -180,6 +182,8 @@ def _python_libraries() -> tuple[Path, ...]:
 def _checked(triton: Triton) -> Triton:
     """Return it; UnusableTritonError when models of this Python cannot run in its Python backend."""
     stub = triton.backends / "python" / _STUB
+    if not os.access(triton.program, os.X_OK):
+        raise UnusableTritonError(f"`{triton.program}` may not be run: {_OTHER}")
     try:
         wanted = _PYTHON.search(stub.read_bytes())
     except OSError as error:
@@ -191,11 +195,26 @@ def _checked(triton: Triton) -> Triton:
             f"the Python backend of `{triton.program}` is for Python {wanted[1].decode()}, and this is "
             f"{_VERSION}: use that Python, or `python -m host export triton` and install wasinn-sdk there"
         )
-    done = subprocess.run(
-        [stub], env=triton.environment(os.environ), capture_output=True, text=True, check=False
-    )
-    if done.returncode == _NOT_LOADED:
-        said = done.stderr.strip().rpartition(": error while loading shared libraries: ")[2]
+    code, said = _tried(stub, triton)
+    if code == _NOT_LOADED:
+        said = said.strip().rpartition(": error while loading shared libraries: ")[2]
         help_ = f"; on Debian `apt-get install libpython{_VERSION}`" if "libpython" in said else ""
         raise UnusableTritonError(f"the Python backend of `{triton.program}` does not start: {said}{help_}")
     return triton
+
+
+def _tried(stub: Path, triton: Triton) -> tuple[int, str]:
+    """Return the exit code and the words of the Python backend's program, which without arguments ends at once.
+
+    UnusableTritonError when it does not start, or not end.
+    """
+    try:
+        done = subprocess.run(
+            [stub], env=triton.environment(os.environ), stdin=subprocess.DEVNULL, capture_output=True,
+            check=False, timeout=_TRY_SECONDS,
+        )  # fmt: skip
+    except OSError as error:
+        raise UnusableTritonError(f"`{stub}` does not start: {error.strerror or error}: {_OTHER}") from error
+    except subprocess.TimeoutExpired as error:
+        raise UnusableTritonError(f"`{stub}` does not end, as it should at once: {_OTHER}") from error
+    return done.returncode, done.stderr.decode(errors="replace")

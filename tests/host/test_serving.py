@@ -57,12 +57,19 @@ def test_no_server_is_told_with_what_would_help(tmp_path: Path) -> None:
         found({}, tmp_path / "none")
 
 
-@pytest.mark.parametrize("named", ["nowhere", "empty", "file"])
-def test_named_server_that_is_none_is_told_and_no_other_taken(tmp_path: Path, named: str) -> None:
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("nowhere", "there is no program"),
+        ("empty", "there is no program"),
+        ("file", "may not be run: install"),
+    ],
+)
+def test_named_server_that_is_none_is_told_and_no_other_taken(tmp_path: Path, named: str, told: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     path = str(program(tmp_path / "b").parent)
-    with pytest.raises(UnusableTritonError, match="there is no program"):
+    with pytest.raises(UnusableTritonError, match=told):
         found({"PATH": path, "TRITON": str(tmp_path / named)}, tmp_path)
 
 
@@ -86,6 +93,26 @@ def test_backend_whose_libraries_are_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         UnusableTritonError, match=r"does not start: libpython3.so: no; on Debian `apt-get install"
     ):
+        found({"TRITON": str(server)}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        ("#!/bin/sh\nexit 1\n", 0o644, "does not start: Permission denied: install it anew, or name another"),
+        ("#!/nowhere\n", 0o755, "does not start: No such file or directory: install it anew, or name"),
+        ("#!/bin/sh\nexec sleep 60\n", 0o755, "does not end, as it should at once: install it anew, or name"),
+    ],
+)
+def test_backend_that_does_not_start_or_end_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, mode: int, told: str
+) -> None:
+    monkeypatch.setattr(installation, "_TRY_SECONDS", 0.3)
+    server = program(tmp_path / "a")
+    stub = tmp_path / "a/backends/python/triton_python_backend_stub"
+    stub.write_text(text)
+    stub.chmod(mode)
+    with pytest.raises(UnusableTritonError, match=rf"`{stub}` {told}"):
         found({"TRITON": str(server)}, tmp_path)
 
 
