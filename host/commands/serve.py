@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
 
     try:
         with _stoppable(), TemporaryDirectory(prefix="wasinn-") as name:
-            return _serve(options, model, _triton(options), Path(name))
+            return _serve(options, model, Path(name))
     except installation.UnusableTritonError as error:
         raise UsageError(str(error)) from error
     except server.ServerError as error:
@@ -111,17 +111,17 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _serve(options: argparse.Namespace, model: Model, triton: Triton, folder: Path) -> NoReturn:
+def _serve(options: argparse.Namespace, model: Model, folder: Path) -> NoReturn:
     """Serve until something raises: _Stopped, KeyboardInterrupt, or ServerError when no server starts."""
     from host.serving import repository, watchdog  # noqa: PLC0415 - as above
     from host.serving.server import Server, ServerError  # noqa: PLC0415 - as above
 
-    models = folder / "models"
+    places = _places(options, folder)
+    triton = _triton(options)
     try:
-        file = repository.write(models, model, has_models=False)
+        file = repository.write(places.repository, model, has_models=False)
     except NnError as error:
         raise UsageError(f"a model cannot be read: {error.reason}") from error
-    places = _places(options, models, folder)
     is_told, failures = False, 0
     while True:
         with closing(Server(triton, places, model.name, folder)) as server:
@@ -172,7 +172,7 @@ def _triton(options: argparse.Namespace) -> Triton:
     return installation.find(os.environ)
 
 
-def _places(options: argparse.Namespace, models: Path, folder: Path) -> Places:
+def _places(options: argparse.Namespace, folder: Path) -> Places:
     from host.serving.server import Places  # noqa: PLC0415 - as above
 
     log = Path(options.log) if options.log else folder / "log"
@@ -180,23 +180,28 @@ def _places(options: argparse.Namespace, models: Path, folder: Path) -> Places:
         log.open("ab").close()
     except OSError as error:
         raise UsageError(f"`--log {log}` cannot be written: {error.strerror or error}") from error
-    grpc = None if options.grpc == _OFF else _address("--grpc", options.grpc)
-    return Places(_address("--http", options.http), grpc, models, log)
+    with ExitStack() as held:  # both at once: else one could get the other's
+        http = _address("--http", options.http, held)
+        grpc = None if options.grpc == _OFF else _address("--grpc", options.grpc, held)
+    return Places(http, grpc, folder / "models", log)
 
 
-def _address(option: str, text: str) -> Address:
-    """Return where to listen, a free port in place of 0; UsageError when it cannot be."""
-    from host.serving.server import Address, check_free, free_port, resolved  # noqa: PLC0415 - as above
+def _address(option: str, text: str, held: ExitStack) -> Address:
+    """Return where to listen, a free port in place of 0; UsageError when it cannot be.
+
+    It is `held` until Triton is to have it.
+    """
+    from host.serving.server import Address, free_port, listening, resolved  # noqa: PLC0415 - as above
 
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host:
-        raise UsageError(f"`{option} {text}` is not of the form HOST:PORT")
+    if not host or "//" in text:
+        raise UsageError(f"`{option} {text}` is not of the form HOST:PORT, as in `127.0.0.1:8000`")
     try:
         number = quantities.number(port, 0, _PORT_MOST)
         host = resolved(host)
         address = Address(host, number or free_port(host))
-        check_free(address)
+        held.enter_context(listening(address))
     except ValueError as error:
         raise UsageError(f"`{option}`: {error}") from error
     except OSError as error:

@@ -204,7 +204,7 @@ def _checked(triton: Triton) -> Triton:
 
 
 def _tried(stub: Path, triton: Triton) -> tuple[int, str]:
-    """Return the exit code and the words of the Python backend's program, which without arguments ends at once.
+    """Return the exit code and the words of the Python backend's program: without arguments it ends at once.
 
     UnusableTritonError when it does not start, or not end.
     """

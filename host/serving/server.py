@@ -272,21 +272,22 @@ def _reason(said: str) -> str:
     return said.partition("\n\nAt:")[0]
 
 
-def free_port(address: str) -> int:
-    """Return a port of the address that nobody has now; OSError when there is no such address here."""
-    with socket.create_server((address, 0), family=_family(address)) as taken:
+def free_port(host: str) -> int:
+    """Return a port of the host that nobody has now; OSError when there is no such host here."""
+    with listening(Address(host, 0)) as taken:
         port: int = taken.getsockname()[1]
         return port
 
 
-def check_free(address: Address) -> None:
-    """Raise OSError when one cannot listen there."""
-    with socket.create_server((address.host, address.port), family=_family(address.host)):
-        pass
+def listening(address: Address) -> socket.socket:
+    """Return a socket that listens there; OSError when it cannot be.
 
-
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
+    At `::` it listens for IPv4 too, as Triton does for gRPC.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return socket.create_server(
+        (address.host, address.port), family=family, dualstack_ipv6=address.host == "::"
+    )
 
 
 def _reached(address: Address) -> Address:

@@ -164,6 +164,7 @@ def guest(tmp_path: Path) -> Path:
     ("words", "told"),
     [
         (["--http", "8000"], "is not of the form HOST:PORT"),
+        (["--http", "http://127.0.0.1:8000"], "is not of the form HOST:PORT, as in `127.0.0.1:8000`"),
         (["--http", "127.0.0.1:x"], "`x` is no number from 0 to 65535"),
         (["--http", "127.0.0.1:65536"], "no number from 0 to 65535"),
         (["--http", "192.0.2.1:1"], "`--http 192.0.2.1:1`"),
@@ -198,6 +199,22 @@ def test_port_that_is_taken_is_told(guest: Path) -> None:
     assert done.returncode == 2
     assert f"`--http {at}`: Address already in use" in done.stderr
     assert "--http HOST:PORT" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("http", "grpc"),
+    [("127.0.0.1", "127.0.0.1"),
+     ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - refused, and not bound
+     ("127.0.0.1", "[::]"), ("[::]", "0.0.0.0"), ("[::]", "[::1]")],  # noqa: S104 - as above
+)  # fmt: skip
+def test_one_port_for_both_protocols_is_refused(guest: Path, http: str, grpc: str) -> None:
+    """Also where one of them is all addresses: Triton would find out when everything is loaded."""
+    home = program(guest.parent / "triton").parent.parent
+    with socket.create_server(("", 0)) as free:
+        port = free.getsockname()[1]
+    done = host_command("serve", guest, f"--http={http}:{port}", f"--grpc={grpc}:{port}", TRITON=str(home))
+    assert done.returncode == 2
+    assert f"`--grpc {grpc}:{port}`: Address already in use" in done.stderr
 
 
 def test_serving_without_a_server_says_how_to_get_one(guest: Path) -> None:
