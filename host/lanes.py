@@ -76,6 +76,11 @@ class _Task:
         self.answer = self.answer or answer
 
 
+def patience(timeout: float | None) -> float | None:
+    """Return the seconds after which a record is given up, with the thread that it is stuck in; None: never."""
+    return None if timeout is None else 2 * timeout + GRACE
+
+
 class Lanes:
     """A number of workers in threads; for one thread to feed."""
 
@@ -89,7 +94,7 @@ class Lanes:
                 that stays in an inference or a call of WASI beyond both is left to itself and replaced.
         """
         self._worker = worker
-        self._patience = None if timeout is None else 2 * timeout + GRACE
+        self._patience = patience(timeout)
         self._timeout = timeout
         self._lost_most = max(jobs, LOST_MOST)
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()

@@ -122,6 +122,7 @@ def _serve(options: argparse.Namespace, model: Model, folder: Path) -> NoReturn:
         file = repository.write(places.repository, model, has_models=False)
     except NnError as error:
         raise UsageError(f"a model cannot be read: {error.reason}") from error
+    idle = watchdog.idle_seconds(model.what.job.bounds.timeout)
     is_told, failures = False, 0
     while True:
         with closing(Server(triton, places, model.name, folder)) as server:
@@ -130,7 +131,7 @@ def _serve(options: argparse.Namespace, model: Model, folder: Path) -> NoReturn:
                 if not is_told:
                     _tell(options, server, model.instances)
                 is_told, failures = True, 0
-                watchdog.watch(server, model.instances, file, say)
+                watchdog.watch(server, model.instances, file, idle, say)
             except ServerError as error:
                 failures += 1
                 if not is_told or failures > _STARTS:
