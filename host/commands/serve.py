@@ -184,7 +184,7 @@ def _places(options: argparse.Namespace, folder: Path) -> Places:
     with ExitStack() as held:  # both at once: else one could get the other's
         http = _address("--http", options.http, held)
         grpc = None if options.grpc == _OFF else _address("--grpc", options.grpc, held)
-    return Places(http, grpc, folder / "models", log)
+    return Places(http, grpc, folder / "models", log, is_log_kept=bool(options.log))
 
 
 def _address(option: str, text: str, held: ExitStack) -> Address:
@@ -234,7 +234,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--log",
         metavar="FILE",
-        help="where Triton's own words go (default: a file that goes with the command)",
+        help="where Triton's own words go (default: the last of them to a file that goes with the command)",
     )
     parser.add_argument("--json", action="store_true", help="print where it is as JSON")
     return parser

@@ -48,6 +48,7 @@ _STUB: Final = "triton_python_b"
 
 _SAYS: Final = re.compile(r"failed to load '[^']*' version 1: (.*)|^error: (.*)", re.MULTILINE)
 _LOG_BYTES: Final = 1 << 16
+_LOG_MOST: Final = 1 << 22
 
 
 class ServerError(Exception):
@@ -77,12 +78,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the server listens, where its models are, and what it writes to."""
+    """Where the server listens, where its models are, what it writes to, and whether all of that is kept."""
 
     http: Address
     grpc: Address | None
     repository: Path
     log: Path
+    is_log_kept: bool = True
 
 
 class Server:
@@ -180,6 +182,12 @@ class Server:
         if code != HTTPStatus.OK:
             raise ServerError(f"Triton does not load `{self.name}`: {_reason(said)}")
         self._close_shared()
+
+    def trim_log(self) -> None:
+        """Throw away what it wrote when that is much, unless it is kept: it goes on at the beginning."""
+        with suppress(FileNotFoundError):  # it lies where others tidy too
+            if not self.places.is_log_kept and self.places.log.stat().st_size > _LOG_MOST:
+                os.truncate(self.places.log, 0)
 
     def close(self) -> None:
         """End it, and its instances with it."""

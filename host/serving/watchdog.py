@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 from contextlib import ExitStack, suppress
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
@@ -28,6 +29,9 @@ waiting.
 
 _IDLE_SHARE: Final = 0.001
 """The part of the time for which one that does nothing is on a processor at most; measured: 0.00003."""
+
+_TIDY: Final = 10.0
+"""Seconds after which the server's log is looked at again."""
 
 _PATIENCE: Final = 60.0
 """Seconds after which an instance that dies says nothing of those before it."""
@@ -92,9 +96,9 @@ def _wait_for_death(server: Server, instances: int, retired: dict[int, _Look], i
             raise ServerError(f"Triton ended (exit code {server.process.returncode})")
         if len(set(alive) - retired.keys()) < instances:
             return
-        _wait_for_end(
-            (server.process.pid, *alive), min((each.until for each in retired.values()), default=None)
-        )
+        server.trim_log()
+        until = min((each.until for each in retired.values()), default=inf)
+        _wait_for_end((server.process.pid, *alive), min(until, monotonic() + _TIDY))
 
 
 def _end_idle(retired: dict[int, _Look], alive: Collection[int], idle: float) -> None:
@@ -118,7 +122,7 @@ def _look(pid: int, idle: float) -> _Look:
     return _Look(spent, monotonic() + idle)
 
 
-def _wait_for_end(pids: Iterable[int], until: float | None) -> None:
+def _wait_for_end(pids: Iterable[int], until: float) -> None:
     """Return when one of the processes has ended, or at `until` on the monotonic clock."""
     poll = select.poll()
     with ExitStack() as stack:
@@ -129,7 +133,7 @@ def _wait_for_end(pids: Iterable[int], until: float | None) -> None:
                 return
             stack.callback(os.close, descriptor)
             poll.register(descriptor, select.POLLIN)
-        poll.poll(None if until is None else max(0.0, until - monotonic()) * 1000)
+        poll.poll(max(0.0, until - monotonic()) * 1000)
 
 
 def _replace(server: Server, model: Path, say: Callable[[str, str], None]) -> tuple[int, ...]:

@@ -104,6 +104,34 @@ def test_last_instance_that_is_killed_is_back_too(triton_home: str, tmp_path: Pa
     assert "note: `echo` is whole again" in told
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_log_does_not_grow_unless_it_is_asked_for(
+    triton_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_kept: bool
+) -> None:
+    """And what Triton says afterwards is in it, at its beginning."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    words = [f"--log={tmp_path / 'log'}"] if is_kept else []
+    with serving(triton_home, guest, "--instances=1", *words) as service:
+        log = tmp_path / "log" if is_kept else next(tmp_path.glob("wasinn-*/log"))
+        with log.open("ab") as written:
+            written.write(b"x" * (1 << 23))
+
+        def replace() -> None:  # then the log is looked at, and else after some time
+            before = service.instances()
+            kill(before)
+            until(lambda: service.instances() - before and asked(service, b"x") == (200, "x"))
+
+        replace()
+        if not is_kept:
+            until(lambda: log.stat().st_size < 1 << 20)
+        replace()
+        until(lambda: b"successfully loaded" in log.read_bytes()[-(1 << 16) :])
+        assert (log.stat().st_size > 1 << 23) is is_kept
+        assert (b"xxx" in log.read_bytes()) is is_kept
+
+
 def is_answering(service: Service) -> bool:
     """Return whether the echo guest answers; while there is no server it does not."""
     try:

@@ -46,6 +46,9 @@ class StandIn:
             raise ServerError("not now")
         self._start()
 
+    def trim_log(self) -> None:
+        """Do nothing: it has none."""
+
     def close(self) -> None:
         """End all."""
         for each in (self.process, *self.started):
