@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -71,8 +72,8 @@ def main(arguments: list[str]) -> int:
     from host.serving import installation, server  # noqa: PLC0415 - help and usage errors come without it
 
     try:
-        with _stoppable(), TemporaryDirectory(prefix="wasinn-") as name:
-            return _serve(options, model, Path(name))
+        with _stoppable(), _folder() as folder:
+            return _serve(options, model, folder)
     except installation.UnusableTritonError as error:
         raise UsageError(str(error)) from error
     except server.ServerError as error:
@@ -109,6 +110,18 @@ def _stoppable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Have a temporary folder, with a lock that keeps tmpfiles.d from it: else it goes after some days."""
+    with TemporaryDirectory(prefix="wasinn-") as name:
+        descriptor = os.open(name, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
 
 
 def _serve(options: argparse.Namespace, model: Model, folder: Path) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -80,9 +81,15 @@ def test_instance_that_is_killed_under_load_is_back_within_seconds(
     assert seconds < 30
 
 
-def shared() -> dict[Path, int]:
-    """Return the memory that servers of ours share with their instances, and who may use it."""
-    return {path: stat.S_IMODE(path.stat().st_mode) for path in Path("/dev/shm").glob("wasinn_*")}  # noqa: S108 - where it is
+def memory(pid: int) -> str | None:
+    """Return what the memory begins with that the server below a process shares with its instances."""
+    found = re.search(r"shm-region-prefix-name=(\w+)", " ".join(descendants(pid).values()))
+    return found and found[1]
+
+
+def shared(name: str) -> dict[Path, int]:
+    """Return the memory that begins so, and who may use it."""
+    return {path: stat.S_IMODE(path.stat().st_mode) for path in Path("/dev/shm").glob(f"{name}*")}  # noqa: S108 - where it is
 
 
 def test_last_instance_that_is_killed_is_back_too(triton_home: str, tmp_path: Path) -> None:
@@ -90,12 +97,14 @@ def test_last_instance_that_is_killed_is_back_too(triton_home: str, tmp_path: Pa
     guest = tmp_path / "echo.wasm"
     guest.write_bytes(reactor())
     with serving(triton_home, guest, "--instances=1") as service:
-        before = shared()
+        name = memory(service.process.pid)
+        assert name
+        before = shared(name)
         assert set(before.values()) == {0o600}
         kill(service.instances())
         until(lambda: asked(service, b"x") == (200, "x"))
-        until(lambda: shared().keys() - before.keys())
-        until(lambda: set(shared().values()) == {0o600})
+        until(lambda: shared(name).keys() - before.keys())
+        until(lambda: set(shared(name).values()) == {0o600})
         service.process.terminate()
         assert service.process.wait(START_SECONDS) == 0
         assert service.process.stderr is not None
@@ -130,6 +139,20 @@ def test_log_does_not_grow_unless_it_is_asked_for(
         until(lambda: b"successfully loaded" in log.read_bytes()[-(1 << 16) :])
         assert (log.stat().st_size > 1 << 23) is is_kept
         assert (b"xxx" in log.read_bytes()) is is_kept
+
+
+def test_folder_is_locked_against_what_tidies_such_folders(
+    triton_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tmpfiles.d heeds it: an instance that dies after weeks is loaded from there."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    with serving(triton_home, guest, "--instances=1"):
+        descriptor = os.open(next(tmp_path.glob("wasinn-*")), os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
 
 
 def is_answering(service: Service) -> bool:
@@ -169,19 +192,16 @@ def test_end_while_it_starts_leaves_nothing(
     guest.write_bytes(reactor())
     words = [sys.executable, "-m", "host", "serve", str(guest), "--http=127.0.0.1:0", "--grpc=off"]
     environment = {**os.environ, "TRITON": triton_home, "TMPDIR": str(tmp_path)}
-
-    def memory() -> set[str]:
-        return set(re.findall(r"shm-region-prefix-name=(\w+)", " ".join(descendants(process.pid).values())))
-
     with subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
-        until(memory)
-        name = memory().pop()
+        until(lambda: memory(process.pid))
+        name = memory(process.pid)
+        assert name
         time.sleep(seconds)  # at some moment of the start
         process.send_signal(number)
         process.wait(START_SECONDS)
     until(lambda: not naming(tmp_path))
     until(lambda: not list(tmp_path.glob("wasinn-*")))
-    until(lambda: not [path for path in shared() if path.name.startswith(name)])
+    until(lambda: not shared(name))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
