@@ -8,6 +8,7 @@ import os
 import signal
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _OFF: Final = "off"
 _PORT_MOST: Final = 65535
 _SHOWN_AFTER: Final = 1.0
+_TOLD_AFTER: Final = 60.0
 _PAUSE: Final = 1.0
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _END_SECONDS: Final = 20.0
@@ -154,12 +156,22 @@ def _serve(options: argparse.Namespace, model: Model, folder: Path) -> NoReturn:
 
 
 def _wait(server: Server) -> None:
-    """Wait until the server is ready, and show on a terminal that it is not."""
-    began = monotonic()
+    """Wait until the server is ready; show on a terminal that it is not, and tell once if it takes long."""
+    began, told_at = monotonic(), _TOLD_AFTER
 
     def look() -> None:
-        if has_terminal() and monotonic() - began > _SHOWN_AFTER:
-            status(f"starting Triton: {monotonic() - began:.0f} s")
+        nonlocal told_at
+        seconds = monotonic() - began
+        if seconds > told_at:
+            told_at = inf
+            if has_terminal():
+                status("")
+            say(
+                "note",
+                f"Triton is not ready after {seconds:.0f} s: see what it says in `{server.places.log}`",
+            )
+        if has_terminal() and seconds > _SHOWN_AFTER:
+            status(f"starting Triton: {seconds:.0f} s")
 
     try:
         server.wait(look)

@@ -7,19 +7,22 @@ import shutil
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from host.commands import serve
 from host.serving import installation
 from host.serving.installation import UnusableTritonError
-from host.serving.server import Address
+from host.serving.server import Address, Places
 from tests.host.reactors import reactor
 from tests.host.wasi import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from host.serving.server import Server
 
 
 # Where Triton is.
@@ -215,6 +218,26 @@ def test_one_port_for_both_protocols_is_refused(guest: Path, http: str, grpc: st
     done = host_command("serve", guest, f"--http={http}:{port}", f"--grpc={grpc}:{port}", TRITON=str(home))
     assert done.returncode == 2
     assert f"`--grpc {grpc}:{port}`: Address already in use" in done.stderr
+
+
+def test_server_that_is_long_in_coming_is_told_once_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may hang: nothing else would tell."""
+
+    class Slow:
+        places = Places(Address("127.0.0.1", 1), None, tmp_path, tmp_path / "log")
+
+        def wait(self, look: Callable[[], None]) -> None:
+            look()
+            look()
+
+    monkeypatch.setattr(serve, "_TOLD_AFTER", -1.0)
+    serve._wait(cast("Server", Slow()))  # noqa: SLF001 - a real one takes a minute
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("note: Triton is not ready after 0 s: ")
+    assert str(tmp_path / "log") in said
 
 
 def test_serving_without_a_server_says_how_to_get_one(guest: Path) -> None:
