@@ -77,7 +77,7 @@ class _Task:
 
 
 def patience(timeout: float | None) -> float | None:
-    """Return the seconds after which a record is given up, with the thread that it is stuck in; None: never."""
+    """Return the seconds after which a record is given up with the thread it is stuck in; None: never."""
     return None if timeout is None else 2 * timeout + GRACE
 
 

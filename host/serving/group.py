@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from typing import IO
 
 _GUARD: Final = """
-import os, sys
-sys.stdin.read()  # to its end, which comes with that of the process at the other
+import os
+os.read(0, 1)  # nothing comes but the end, with that of the process at the other
 import glob, shutil, signal
 group = os.getpid()
 if os.fork():
     os.wait()  # to be killed: as long as it is there, no other group has its number
 os.setsid()
 os.killpg(group, signal.SIGKILL)
-for path in (path for pattern in sys.argv[1:] for path in glob.glob(pattern)):
+for path in (path for pattern in {litter} for path in glob.glob(pattern)):
     os.unlink(path) if os.path.isfile(path) else shutil.rmtree(path, ignore_errors=True)
 """
 
@@ -41,7 +41,7 @@ class Group:
         """
         self._processes = ExitStack()
         self._guard = self._processes.enter_context(subprocess.Popen(
-            [sys.executable, "-ISc", _GUARD, *litter],
+            [sys.executable, "-ISc", _GUARD.format(litter=litter)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             process_group=0,
         ))  # fmt: skip
