@@ -129,7 +129,7 @@ def _folder() -> Iterator[Path]:
 def _serve(options: argparse.Namespace, model: Model, folder: Path) -> NoReturn:
     """Serve until something raises: _Stopped, KeyboardInterrupt, or ServerError when no server starts."""
     from host.serving import repository, watchdog  # noqa: PLC0415 - as above
-    from host.serving.server import Server, ServerError  # noqa: PLC0415 - as above
+    from host.serving.server import CrashError, Server, ServerError  # noqa: PLC0415 - as above
 
     places = _places(options, folder)
     triton = _triton(options)
@@ -148,7 +148,7 @@ def _serve(options: argparse.Namespace, model: Model, folder: Path) -> NoReturn:
                 is_told, failures = True, 0
                 watchdog.watch(server, model.instances, file, idle, say)
             except ServerError as error:
-                failures += 1
+                failures += not isinstance(error, CrashError)
                 if not is_told or failures > _STARTS:
                     raise
                 say("warning", f"{error}: starting it again")

@@ -55,6 +55,10 @@ class ServerError(Exception):
     """The server does not start, or ended, or does not do as asked; the message is one line."""
 
 
+class CrashError(ServerError):
+    """A signal ended the server, of which a client may be the cause: it says nothing of the next start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where to listen."""
@@ -110,6 +114,7 @@ class Server:
                 )
                 undo.callback(self._group.close)
                 with places.log.open("ab") as log:
+                    self._log_start = log.tell()
                     self.process = self._group.start(self._command(triton), environment, log)
                 undo.pop_all()
         except OSError as error:
@@ -119,11 +124,15 @@ class Server:
         """Wait until the model is ready; `look` is called now and then.
 
         ServerError when the server ends, or an instance does: Triton would wait for that one without end.
+        CrashError among them.
         """
         seen: set[int] = set()
         while not self.is_ready():
             if self.process.poll() is not None:
-                raise ServerError(f"Triton ended (exit code {self.process.returncode}): {self._said()}")
+                code = self.process.returncode
+                if code < 0:
+                    raise CrashError(f"Triton was ended by signal {-code} while it started")
+                raise ServerError(f"Triton ended (exit code {code}): {self._said()}")
             self._check_born(seen)
             look()
             time.sleep(_LOOK)  # it has no other way to tell that it is ready
@@ -259,12 +268,16 @@ class Server:
         ]  # fmt: skip
 
     def _said(self) -> str:
-        """Return what the log has of why there is no server."""
+        """Return what the log has, since this server began, of why there is none."""
         with self.places.log.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LOG_BYTES))
             text = log.read().decode(errors="replace")
         found = [left or right for left, right in _SAYS.findall(text)]
-        return found[0] if found else (text.strip().splitlines() or ["it said nothing"])[-1]
+        return (
+            found[0].partition(r"\n\nAt:")[0]
+            if found
+            else (text.strip().splitlines() or ["it said nothing"])[-1]
+        )
 
 
 def resolved(name: str) -> str:

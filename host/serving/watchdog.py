@@ -141,9 +141,8 @@ def _replace(server: Server, model: Path, say: Callable[[str, str], None]) -> tu
     said, failures = "", 0
     while True:
         before = server.instances()
-        os.utime(model)  # else nothing has changed, and nothing is loaded
         try:
-            server.reload()
+            _reload(server, model)
         except ServerError as error:
             if server.process.poll() is not None:
                 raise
@@ -154,6 +153,14 @@ def _replace(server: Server, model: Path, say: Callable[[str, str], None]) -> tu
             _sleep(server, _pause(failures))
         else:
             return before
+
+
+def _reload(server: Server, model: Path) -> None:
+    try:
+        os.utime(model)  # else nothing has changed, and nothing is loaded
+    except OSError as error:
+        raise ServerError(f"`{model}` cannot be touched: {error.strerror}") from error
+    server.reload()
 
 
 def _pause(failures: int) -> float:

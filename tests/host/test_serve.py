@@ -210,6 +210,7 @@ def test_model_that_does_not_start_is_told_with_the_reason(tmp_path: Path) -> No
     out = tmp_path / "repository"
     export(guest, out)
     (out / "echo/1/service.json").write_text("{}")
+    (tmp_path / "log").write_text("failed to load 'echo' version 1: Internal: of another time\n")
     places = Places(Address("127.0.0.1", triton.free_port()), None, out, tmp_path / "log")
     with (
         closing(Server(triton.find(), places, "echo")) as server,

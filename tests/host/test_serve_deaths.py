@@ -21,6 +21,7 @@ import pytest
 import tritonclient.grpc  # type: ignore[import-untyped]  # has neither stubs nor py.typed
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # as above
 
+from host.commands.serve import _STARTS
 from tests.host import models
 from tests.host.batches import alive, descendants, kill, until
 from tests.host.reactors import reactor
@@ -93,7 +94,7 @@ def shared(name: str) -> dict[Path, int]:
 
 
 def test_last_instance_that_is_killed_is_back_too(triton_home: str, tmp_path: Path) -> None:
-    """And nobody else can read what it shares with Triton, neither before nor after."""
+    """And nobody else can open what it shares with Triton, neither before nor after."""
     guest = tmp_path / "echo.wasm"
     guest.write_bytes(reactor())
     with serving(triton_home, guest, "--instances=1") as service:
@@ -304,13 +305,56 @@ def test_server_that_is_killed_is_started_again(triton_home: str, tmp_path: Path
     guest.write_bytes(reactor())
     with serving(triton_home, guest, "--instances=1") as service:
         below = descendants(service.process.pid)
-        kill(pid for pid, command in below.items() if "--model-repository" in command)
+        kill(servers(service))
         until(lambda: is_answering(service))
         until(lambda: not alive(below))
         service.process.terminate()
         assert service.process.wait(START_SECONDS) == 0
         assert service.process.stderr is not None
         assert "warning: Triton ended (exit code -9): starting it again" in service.process.stderr.read()
+
+
+def servers(service: Service) -> set[int]:
+    """Return the processes of Triton itself."""
+    below = descendants(service.process.pid).items()
+    return alive(pid for pid, command in below if "--model-repository" in command)
+
+
+def test_server_that_crashes_while_it_starts_is_started_again_without_end(
+    triton_home: str, tmp_path: Path
+) -> None:
+    """Whoever reaches the port can make it do so; more often than a start may fail."""
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    with serving(triton_home, guest, "--instances=1") as service:
+        for _ in range(_STARTS + 2):
+            until(lambda: servers(service))
+            kill(servers(service))
+            until(lambda: not servers(service))
+        until(lambda: is_answering(service))
+
+
+def test_instance_that_cannot_be_loaded_again_costs_no_other(
+    triton_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here because its folder is gone."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    guest = tmp_path / "echo.wasm"
+    guest.write_bytes(reactor())
+    with serving(triton_home, guest, "--instances=2") as service:
+        (models,) = tmp_path.glob("wasinn-*/models")
+        gone = models.rename(tmp_path / "gone")
+        first, second = service.instances()
+        kill([first])
+        assert service.process.stderr is not None
+        while "trying again until it goes" not in (line := service.process.stderr.readline()):
+            assert line
+        assert str(models) in line
+        until(lambda: is_answering(service))
+        assert service.instances() == {second}
+        gone.rename(models)
+        until(lambda: len(service.instances() - {second}) == 2)
+        until(lambda: is_answering(service))
 
 
 @pytest.mark.parametrize(
