@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass, field
 from functools import lru_cache
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from host.backends.remote_address import Remote
 from host.bulk import RecordError
+from host.group import Group
 from host.lanes import Answer, Lanes, Record, failed
 from host.models import files
 
@@ -68,10 +70,10 @@ class Caller:
     `has_lost` says that there is such a thread, which only the end of the process ends.
     """
 
-    def __init__(self, worker: Worker, folder: TemporaryDirectory[str] | None = None) -> None:
-        """Have `worker` answer; `folder` is where its models are, if that is to be removed with this."""
+    def __init__(self, worker: Worker, *held: object) -> None:
+        """Have `worker` answer; what is `held` goes with this."""
         timeout = worker.job.bounds.timeout
-        self._folder = folder
+        self._held = held
         self._lock = Lock()
         self._worker = worker
         self._lanes = None if timeout is None else _lane(worker, timeout)
@@ -106,8 +108,9 @@ def opened(parcel: Parcel) -> Caller:
     if not parcel.models:
         return Caller(worker)
     folder = TemporaryDirectory(prefix="wasinn-")
+    guard = Group(escape(folder.name))  # Ray ends its processes in a way that leaves them no time
     paths = {each.name: _written(Path(folder.name) / str(at), each) for at, each in enumerate(parcel.models)}
-    return Caller(worker.moved(paths), folder)
+    return Caller(worker.moved(paths), folder, guard)
 
 
 def _lane(worker: Worker, timeout: float) -> Lanes:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from host.cache import CacheUnusableError, user_cache
-from host.serving.group import Group
+from host.group import Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

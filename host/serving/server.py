@@ -21,7 +21,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import host
-from host.serving.group import Group
+from host.group import Group
 from host.serving.repository import PATHS
 
 if TYPE_CHECKING:

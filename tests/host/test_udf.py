@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 import subprocess
@@ -41,6 +42,25 @@ def test_udf_arrives_elsewhere_with_its_model(tmp_path: Path) -> None:
     outputs = [struct.pack("<2f", 3.0, 3.0), struct.pack("<2f", 4.0, 4.0)]
     rows = [{"id": 7 + at, "output": output, "error": None} for at, output in enumerate(outputs)]
     assert done.stdout == f"{rows}\n"
+
+
+@pytest.mark.parametrize("end", ["pass", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_models_that_came_along_go_with_the_process(tmp_path: Path, end: str) -> None:
+    """Ray ends its processes without a word."""
+    guest, net = batches.rows_guest(tmp_path), batches.model(tmp_path, models.double([-1, 2]))
+    code = (
+        "import sys, os, signal, tempfile, host, pyarrow as pa;"
+        "f = host.GuestUDF(sys.argv[1], {'net': sys.argv[2]}, rows_per_call=8);"
+        "assert f(pa.table({'x': [bytes(8)]})).column('error').null_count == 1;"
+        f"print(len(os.listdir(tempfile.gettempdir())), flush=True); {end}"
+    )
+    (there := tmp_path / "tmp").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(guest), str(net)],
+        check=False, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "TMPDIR": str(there)},
+    )  # fmt: skip
+    assert done.stdout == b"1\n"
+    batches.until(lambda: not list(there.iterdir()))
 
 
 def test_no_process_of_a_run_loads_pandas(traps: Path, tmp_path: Path) -> None:
