@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from host.backends.remote_address import CredentialError, Remote, scrubbed
+from host.backends.remote_credential import Credential
 from host.backends.remote_http import HttpServer
 from host.backends.remote_tensors import Tensor, checked
 from host.errors import NnError
@@ -18,33 +18,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from host.backends import Port
+    from host.backends.remote_address import Remote
     from host.backends.remote_tensors import Metadata, Server
 
 
 def connect(remote: Remote) -> RemoteGraph:
     """Return the model at `remote` as its server describes it now; NnError when that cannot be had."""
     server: Server
+    credential = Credential(remote.header)
     if remote.is_grpc:
         from host.backends.remote_grpc import GrpcServer  # noqa: PLC0415 - what it needs is an extra
 
-        server = GrpcServer(remote)
+        server = GrpcServer(remote, credential)
     else:
-        server = HttpServer(remote)
-    with _scrubbing(remote):
-        return RemoteGraph(remote, server, server.metadata())
+        server = HttpServer(remote, credential)
+    with _scrubbing(credential):
+        return RemoteGraph(remote, credential, server, server.metadata())
 
 
 @contextmanager
-def _scrubbing(remote: Remote, before: str = "") -> Iterator[None]:
+def _scrubbing(credential: Credential, before: str = "") -> Iterator[None]:
     """Put `before` in front of what an NnError says, and take a credential out that the server gave back."""
     try:
         yield
     except NnError as error:
-        try:
-            secret = remote.header.value() if remote.header else ""
-        except CredentialError:
-            secret = ""
-        reason = f"{before}{scrubbed(error.reason, secret)}"
+        reason = f"{before}{credential.scrubbed(error.reason)}"
         raise NnError(error.condition, reason, error.limit) from None  # the cause may have it, too
 
 
@@ -53,6 +51,7 @@ class RemoteGraph:
     """A model on a server."""
 
     remote: Remote
+    credential: Credential
     server: Server
     metadata: Metadata
 
@@ -101,7 +100,7 @@ class RemoteRequest:
             Tensor(each.name, each.datatype, self._inputs[index][0], bytes(self._inputs[index][1]))
             for index, each in enumerate(metadata.inputs)
         ]
-        with _scrubbing(self.graph.remote, f"{self.graph.remote}: "):
+        with _scrubbing(self.graph.credential, f"{self.graph.remote}: "):
             answer = self._link.infer(inputs, [each.name for each in metadata.outputs])
             self._outputs = checked(answer, metadata.outputs)
 

@@ -5,7 +5,6 @@ Connects to nothing. A credential is never in here: only the name of the variabl
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,18 +34,10 @@ _OURS: Final = re.compile(
     r"(?:host|connection|te|trailer|transfer-encoding|upgrade|accept-encoding|expect|content-.*|inference-.*|grpc-.*"
     r"|.*-bin)"
 )
-_VALUE: Final = re.compile(r"[\x20-\x7e]+")
-_VALUE_BYTES: Final = 1 << 14
-_SHORTEST_SECRET: Final = 4
-_SAID_CHARACTERS: Final = 400
 
 
 class AddressError(Exception):
     """An address or an option of it that cannot be; the message is one line, and repeats neither."""
-
-
-class CredentialError(Exception):
-    """The value of a header cannot be had; the message does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +50,6 @@ class Header:
 
     def __str__(self) -> str:
         return f"{self.name}:{'file' if self.is_file else 'env'}:{self.place}"
-
-    def value(self) -> str:
-        """Return the value as it is now, which a file may have another of later; CredentialError."""
-        where = f"{'file' if self.is_file else 'variable'} `{self.place}`"
-        if self.is_file:
-            try:
-                with Path(self.place).open("rb") as file:
-                    text = file.read(_VALUE_BYTES + 1).decode("latin-1")
-            except OSError as error:
-                raise CredentialError(f"the {where} for `{self.name}`: {error.strerror}") from error
-        elif self.place in os.environ:
-            text = os.environ[self.place]
-        else:
-            raise CredentialError(f"the {where} for `{self.name}` is not set")
-        text = text.strip()
-        if len(text) > _VALUE_BYTES or not _VALUE.fullmatch(text):
-            raise CredentialError(
-                f"the {where} for `{self.name}` must hold one line of ASCII, of {_VALUE_BYTES} bytes at most"
-            )
-        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +129,6 @@ def remote(text: str, given: Mapping[str, object], folder: Path = Path()) -> Rem
     if made.ca and not made.has_tls:
         raise AddressError(f"`ca` is for {scheme}s only")
     return made
-
-
-def scrubbed(said: str, secret: str) -> str:
-    """Return what a server said on a line, and not too long, without what it was told: whole or in words."""
-    for word in sorted({secret, *secret.split()}, key=len, reverse=True):
-        if len(word) >= _SHORTEST_SECRET:
-            said = said.replace(word, "***")
-    line = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(said.split())
-    )
-    return line if len(line) <= _SAID_CHARACTERS else f"{line[:_SAID_CHARACTERS]}..."
 
 
 def _is_host(host: str) -> bool:

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from host.backends.remote_address import CredentialError, Remote, scrubbed
 from host.backends.remote_tensors import (
-    ANSWER_BYTES,
+    METADATA_BYTES,
     Metadata,
     Tensor,
+    answer_bytes,
     described,
     lies,
     packed,
@@ -29,10 +29,12 @@ from host.errors import Condition, NnError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from host.backends.remote_address import Remote
+    from host.backends.remote_credential import Credential
+
 INSTALL: Final = "pip install 'wasinn-sdk[remote]'"
 
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", ANSWER_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),  # a credential goes to the server that was named, and nowhere else
     ("grpc.service_config_disable_resolution", 1),  # else DNS could have calls made twice
@@ -66,11 +68,11 @@ _CONTENTS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class GrpcServer:
-    """A model on a server, by one channel for all threads; nothing is sent before the first call."""
+    """A model on a server, by one channel for all threads, after one for its metadata."""
 
     remark = "by gRPC"
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, credential: Credential) -> None:
         """Prepare calls to `remote`; NnError when `tritonclient` is not there, or a certificate."""
         # Its core writes to stderr by itself, in the words of servers; it looks here when it is loaded.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -86,13 +88,11 @@ class GrpcServer:
         self._grpc: Any = grpc
         self._messages: Any = service_pb2
         self._remote = remote
-        target = f"dns:///{remote.authority}"
-        if remote.has_tls:
-            credentials = grpc.ssl_channel_credentials(_roots(remote))
-            channel = grpc.secure_channel(target, credentials, options=_OPTIONS)
-        else:
-            channel = grpc.insecure_channel(target, options=_OPTIONS)
-        self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        self._credential = credential
+        self._most = METADATA_BYTES
+        self._tls: Any = grpc.ssl_channel_credentials(_roots(remote)) if remote.has_tls else None
+        self._stub_on: Any = service_pb2_grpc.GRPCInferenceServiceStub
+        self._open()
 
     def link(self) -> GrpcServer:
         """Return this: a channel is for all threads."""
@@ -106,7 +106,11 @@ class GrpcServer:
             [(each.name, each.datatype, tuple(each.shape)) for each in tensors]
             for tensors in (answer.inputs, answer.outputs)
         )
-        return described(inputs, outputs)
+        found = described(inputs, outputs)
+        self._channel.close()
+        self._most = answer_bytes(found)
+        self._open()
+        return found
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> tuple[Tensor, ...]:
         """Send the inputs as raw bytes; return the outputs as they come, raw or as numbers."""
@@ -133,23 +137,28 @@ class GrpcServer:
             for index, each in enumerate(answer.outputs)
         )
 
+    def _open(self) -> None:
+        """Make a new channel: how much an answer may have is said of all its calls."""
+        target = f"dns:///{self._remote.authority}"
+        options = (*_OPTIONS, ("grpc.max_receive_message_length", self._most))
+        self._channel: Any = (
+            self._grpc.secure_channel(target, self._tls, options=options)
+            if self._tls is not None
+            else self._grpc.insecure_channel(target, options=options)
+        )
+        self._stub: Any = self._stub_on(self._channel)
+
     def _call(self, method: Callable[..., Any], request: object) -> Any:  # noqa: ANN401 - messages have no types
-        header, secret, metadata = self._remote.header, "", ()
+        metadata = tuple((name.lower(), value) for name, value in self._credential.headers().items())
         try:
-            if header is not None:
-                secret = header.value()
-                metadata = ((header.name.lower(), secret),)  # type: ignore[assignment]  # of length 0 or 1
             return method(request, timeout=self._remote.timeout, metadata=metadata)
-        except CredentialError as error:
-            raise NnError(Condition.REMOTE_FAILED, str(error)) from error
         except self._grpc.RpcError as error:
             # Without its cause: that has what the server said, secrets and all.
-            raise self._failed(error.code().name, error.details() or "", secret) from None
+            raise self._failed(error.code().name, error.details() or "") from None
 
-    def _failed(self, code: str, details: str, secret: str) -> NnError:
-        if code == "RESOURCE_EXHAUSTED" and _OVER_THE_CAP in details:
-            return too_large("more than that")
-        said = scrubbed(details, secret)
+    def _failed(self, code: str, said: str) -> NnError:
+        if code == "RESOURCE_EXHAUSTED" and _OVER_THE_CAP in said:
+            return too_large(self._most)
         match code:
             case "DEADLINE_EXCEEDED":
                 reason = f"no answer within {self._remote.timeout:g} s, which is its `timeout`"

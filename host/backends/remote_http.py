@@ -1,50 +1,65 @@
-"""A model on a server of the Open Inference Protocol v2, by HTTP: tensors as bytes or as JSON.
+"""A model on a server of the Open Inference Protocol v2, by HTTP: calls, their time, and what errors mean.
 
 No redirect is followed, no proxy asked and nothing sent twice. `tritonclient` has an HTTP client too; it
-reads answers of any size for any time, and one cannot use it from several threads.
+reads answers of any size for any time, and one cannot use it from several threads. The bodies are in
+`host.backends.remote_http_body`, the connections in `host.backends.remote_http_connection`.
 """
 
 from __future__ import annotations
 
-import json
-import select
-import socket
-import ssl
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse
+from itertools import count
 from threading import Timer
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from host.backends.remote_address import CredentialError, Remote, scrubbed
+from host.backends.remote_http_body import (
+    JSON_LENGTH,
+    answered,
+    as_bytes,
+    as_json,
+    json_object,
+    metadata_in,
+)
+from host.backends.remote_http_connection import bounded, connected, end, has_ended, shaken
 from host.backends.remote_tensors import (
-    ANSWER_BYTES,
     ELEMENTS,
+    METADATA_BYTES,
     Metadata,
     Tensor,
-    described,
+    answer_bytes,
     lies,
-    packed,
-    shape_of,
-    shown,
     too_large,
-    unpacked,
 )
 from host.errors import Condition, NnError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from host.backends.remote_address import Remote
+    from host.backends.remote_credential import Credential
+
 _BINARY: Final = "binary_tensor_data"
 """What a server lists among its extensions that takes and gives tensors as bytes."""
 
-_JSON_LENGTH: Final = "Inference-Header-Content-Length"
-_JSON_BYTES: Final = 1 << 26
-"""What an answer may have in JSON at most: it takes many times as much when it is read."""
-
 _PIECE: Final = 1 << 20
+_ERROR_BYTES: Final = 1 << 16
+"""What an error may have that is shown: in part none is, for a credential could be cut off in it."""
+
+_NO_SUCH_PAGE: Final = frozenset(
+    {
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.GONE,
+        HTTPStatus.NOT_IMPLEMENTED,
+    }
+)
+"""The answers of a server that has the model, and does not say what it can do."""
+
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _NOT_OF_THE_CALL: Final = frozenset(
     {
@@ -60,10 +75,12 @@ _NOT_OF_THE_CALL: Final = frozenset(
 class HttpServer:
     """A model on a server, by a connection for each link."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, credential: Credential) -> None:
         """Prepare calls to `remote`; nothing is sent yet."""
         self._remote = remote
+        self._credential = credential
         self._is_binary = False
+        self._most = METADATA_BYTES
 
     @property
     def remark(self) -> str:
@@ -72,48 +89,54 @@ class HttpServer:
 
     def link(self) -> HttpLink:
         """Return a new connection, made at its first call."""
-        return HttpLink(self._remote, is_binary=self._is_binary)
+        return HttpLink(self._remote, self._credential, self._most, is_binary=self._is_binary)
 
     def metadata(self) -> Metadata:
         """Ask the server for its extensions and the model's metadata."""
         link = self.link()
         try:
-            given = link.json("GET", _model_path(self._remote))
-            found = described(_tensors(given.get("inputs")), _tensors(given.get("outputs")))
+            found = metadata_in(_content(*link.get(_model_path(self._remote))))
             extensions = _extensions(link)
         finally:
             link.close()
         # Some servers take bytes and do not say so: where JSON cannot carry a type, bytes are tried.
         needs_bytes = any(ELEMENTS[each.datatype].code is None for each in (*found.inputs, *found.outputs))
         self._is_binary = _BINARY in extensions or needs_bytes
+        self._most = answer_bytes(found)
         return found
 
 
 class HttpLink:
     """A connection that is kept from call to call; for one thread at a time."""
 
-    def __init__(self, remote: Remote, *, is_binary: bool) -> None:
-        """Prepare calls to `remote`, whose server takes tensors as bytes or not."""
+    def __init__(self, remote: Remote, credential: Credential, most: int, *, is_binary: bool) -> None:
+        """Prepare calls to `remote`, with tensors as bytes or not; an answer may have `most` bytes."""
         self._remote = remote
+        self._credential = credential
+        self._most = most
         self._is_binary = is_binary
+        self._calls = count(1)
         self._connection: HTTPConnection | None = None
+
+    def __del__(self) -> None:
+        """End the connection with the context that has it."""
+        self.close()
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> tuple[Tensor, ...]:
         """Send the inputs; return the outputs as they come, as bytes or as JSON."""
-        path = f"{_model_path(self._remote)}/infer"
+        path, call = f"{_model_path(self._remote)}/infer", str(next(self._calls))
         if self._is_binary:
-            status, answer, header = self._call("POST", path, *_as_bytes(inputs, outputs))
+            status, answer, header = self._call("POST", path, *as_bytes(call, inputs, outputs))
             can_go_as_json = all(ELEMENTS[tensor.datatype].code for tensor in inputs)
             if status != HTTPStatus.UNSUPPORTED_MEDIA_TYPE or not can_go_as_json:
-                return _answered(_content(status, answer), header)
+                return answered(call, _content(status, answer), header)
             self._is_binary = False
-        status, answer, header = self._call("POST", path, *_as_json(inputs, outputs))
-        return _answered(_content(status, answer), header)
+        status, answer, header = self._call("POST", path, *as_json(call, inputs, outputs))
+        return answered(call, _content(status, answer), header)
 
-    def json(self, method: str, path: str) -> dict[str, object]:
-        """Return the JSON object at `path`."""
-        status, answer, _ = self._call(method, path)
-        return _object(_content(status, answer))
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Return the status and the content of the page at `path`."""
+        return self._call("GET", path)[:2]
 
     def close(self) -> None:
         """End the connection; the next call makes another."""
@@ -125,20 +148,16 @@ class HttpLink:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, str | None]:
         """Return status, content and the length of the JSON in it; of a status of no success, the reason."""
-        header, secret = self._remote.header, ""
-        try:
-            secret = header.value() if header else ""
-            sent = {**(headers or {}), **({header.name: secret} if header else {})}
-            with self._in_time() as connection:
-                connection.request(method, path, body, sent)
-                response = connection.getresponse()
-                content = _read(response)
-        except CredentialError as error:
-            raise NnError(Condition.REMOTE_FAILED, str(error)) from error
+        sent = {**(headers or {}), **self._credential.headers()}
+        with self._in_time() as connection:
+            connection.request(method, path, body, sent)
+            with connection.getresponse() as response:
+                content = _read(response, self._most)
+                if not response.isclosed():  # there may be more of it, which is no answer to the next call
+                    self.close()
         if response.status != HTTPStatus.OK:
-            said = _reason(content) or response.reason
-            return response.status, scrubbed(said, secret).encode(), None
-        return response.status, content, response.getheader(_JSON_LENGTH)
+            return response.status, (_reason(content) or response.reason).encode(), None
+        return response.status, content, response.getheader(JSON_LENGTH)
 
     @contextmanager
     def _in_time(self) -> Iterator[HTTPConnection]:
@@ -146,11 +165,12 @@ class HttpLink:
         deadline = monotonic() + self._remote.timeout
         timer, is_done = None, False
         try:
-            connection = self._connected()
+            connection = self._connected(deadline)
             # A time on the socket alone begins again with each byte that a server lets drip.
-            timer = Timer(max(deadline - monotonic(), 0), _end, [connection.sock])
+            timer = Timer(max(deadline - monotonic(), 0), end, [connection.sock])
             timer.daemon = True
             timer.start()
+            shaken(connection)
             yield connection
             if monotonic() >= deadline:  # ended by the timer, an answer may look whole
                 raise TimeoutError
@@ -159,7 +179,7 @@ class HttpLink:
             if monotonic() >= deadline or isinstance(error, TimeoutError):
                 reason = f"no answer within {self._remote.timeout:g} s, which is its `timeout`"
             else:
-                reason = f"the connection failed: {shown(str(error) or type(error).__name__)}"
+                reason = f"the connection failed: {_why(error)}"
             # Without its cause: that may have what the server said.
             raise NnError(Condition.REMOTE_FAILED, reason) from None
         finally:
@@ -168,59 +188,41 @@ class HttpLink:
             if not is_done:
                 self.close()
 
-    def _connected(self) -> HTTPConnection:
-        """Return the connection, made if need be; its time is for connecting, and then for each byte."""
-        if self._connection is not None and _has_ended(self._connection.sock):
+    def _connected(self, deadline: float) -> HTTPConnection:
+        """Return the connection, made if need be."""
+        if self._connection is not None and has_ended(self._connection):
             self.close()
         if self._connection is None:
-            remote = self._remote
-            connection = (
-                HTTPSConnection(remote.host, remote.port, timeout=remote.timeout, context=_context(remote))
-                if remote.has_tls
-                else HTTPConnection(remote.host, remote.port, timeout=remote.timeout)
-            )
-            connection.connect()
-            self._connection = connection
+            self._connection = connected(self._remote, deadline)
+            self._connection.response_class = bounded(2 * self._most)  # with what frames it
         return self._connection
 
 
-def _context(remote: Remote) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=remote.ca)
-    except OSError as error:
-        raise NnError(Condition.REMOTE_FAILED, f"`ca`: {error.strerror or error}") from error
-
-
-def _end(connected: socket.socket) -> None:
-    """End a connection that another thread waits for; its HTTPConnection may have let go of it already."""
-    with suppress(OSError):
-        socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not TLS's own, which would take state away
-
-
-def _has_ended(connected: socket.socket | None) -> bool:
-    """Return whether the server has closed a connection that was kept."""
-    if connected is None:
-        return True
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _read(response: HTTPResponse) -> bytes:
-    """Return the content, whole."""
+def _read(response: HTTPResponse, most: int) -> bytes:
+    """Return the content, whole; of an error that is long not even a part."""
+    if response.status < HTTPStatus.OK:
+        raise HTTPException(f"it answered {response.status}, which is no answer")
     if response.getheader("Content-Encoding", "identity") != "identity":
         raise lies("it is compressed, which nobody asked for")
-    pieces, size = [], 0
-    if response.length is not None and response.length > ANSWER_BYTES:
-        raise too_large(f"{response.length} bytes")
-    while piece := response.read(_PIECE):
+    is_error = response.status != HTTPStatus.OK
+    most = _ERROR_BYTES if is_error else most
+    pieces, size, told = [], 0, response.length or 0
+    while max(told, size) <= most and (piece := response.read(_PIECE)):
         pieces.append(piece)
         size += len(piece)
-        if size > ANSWER_BYTES:
-            raise too_large("more than that")
+    if max(told, size) > most:
+        if is_error:
+            return f"more than {most} bytes".encode()
+        raise too_large(most)
     if response.length:
         raise HTTPException(f"the answer ended {response.length} bytes early")
     return b"".join(pieces)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, BadStatusLine) and str(error).startswith("\0\0"):
+        return "what it answers is HTTP/2: is this its port for gRPC?"
+    return str(error) or type(error).__name__
 
 
 def _content(status: int, content: bytes) -> bytes:
@@ -241,10 +243,10 @@ def _content(status: int, content: bytes) -> bytes:
 def _reason(content: bytes) -> str:
     """Return what an error says: its member `error`, or all of it."""
     try:
-        said = _object(content).get("error")
+        said = json_object(content).get("error")
     except NnError:
         said = None
-    return said if isinstance(said, str) else content[:_JSON_BYTES].decode(errors="replace").strip()
+    return said if isinstance(said, str) else content.decode(errors="replace").strip()
 
 
 def _model_path(remote: Remote) -> str:
@@ -253,95 +255,9 @@ def _model_path(remote: Remote) -> str:
 
 
 def _extensions(link: HttpLink) -> list[object]:
-    """Return what the server says it can do; a server may not say it."""
-    try:
-        found = link.json("GET", "/v2").get("extensions")
-    except NnError:
+    """Return what the server says it can do; a server may have no page for it."""
+    status, content = link.get("/v2")
+    if status in _NO_SUCH_PAGE:
         return []
+    found = json_object(_content(status, content)).get("extensions")
     return found if isinstance(found, list) else []
-
-
-def _tensors(given: object) -> Iterator[tuple[object, ...]]:
-    if given is not None and not isinstance(given, list):
-        raise lies("its metadata is not as the protocol has it")
-    for each in given or ():
-        if not isinstance(each, dict):
-            raise lies("its metadata is not as the protocol has it")
-        yield each.get("name"), each.get("datatype"), each.get("shape")
-
-
-def _object(content: bytes) -> dict[str, object]:
-    if len(content) > _JSON_BYTES:
-        raise too_large(f"{len(content)} bytes of JSON, of which {_JSON_BYTES} is the most")
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        raise lies("it is not JSON") from None
-    if not isinstance(found, dict):
-        raise lies("it is not a JSON object")
-    return found
-
-
-def _as_bytes(inputs: Sequence[Tensor], outputs: Sequence[str]) -> tuple[bytes, dict[str, str]]:
-    header = json.dumps(
-        {
-            "inputs": [
-                {**_head(tensor), "parameters": {"binary_data_size": len(tensor.data)}} for tensor in inputs
-            ],
-            "outputs": [{"name": name, "parameters": {"binary_data": True}} for name in outputs],
-        }
-    ).encode()
-    body = b"".join((header, *(tensor.data for tensor in inputs)))
-    return body, {"Content-Type": "application/octet-stream", _JSON_LENGTH: str(len(header))}
-
-
-def _as_json(inputs: Sequence[Tensor], outputs: Sequence[str]) -> tuple[bytes, dict[str, str]]:
-    content = {
-        "inputs": [{**_head(tensor), "data": unpacked(tensor)} for tensor in inputs],
-        "outputs": [{"name": name} for name in outputs],
-    }
-    try:
-        body = json.dumps(content, allow_nan=False).encode()
-    except ValueError:
-        reason = "an input has NaN or an infinity in it, and the server takes JSON only, which has none"
-        raise NnError(Condition.COMPUTE_FAILED, reason) from None
-    return body, {"Content-Type": "application/json"}
-
-
-def _head(tensor: Tensor) -> dict[str, object]:
-    return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
-
-
-def _answered(content: bytes, json_length: str | None) -> tuple[Tensor, ...]:
-    """Return the outputs in an answer: JSON, and after that the bytes of those that are not in it."""
-    length = len(content)
-    if json_length is not None:
-        if not (json_length.isascii() and json_length.isdecimal() and len(json_length) < len(str(1 << 64))):
-            raise lies(f"`{_JSON_LENGTH}` is no number")
-        length = int(json_length)
-    if length > len(content):
-        raise lies(f"`{_JSON_LENGTH}` is more than it has")
-    given = _object(content[:length]).get("outputs")
-    if not isinstance(given, list):
-        raise lies("it has no outputs")
-    rest, tensors = memoryview(content)[length:], []
-    for each in given:
-        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
-            raise lies("an output has no name")
-        tensor, rest = _output(each, rest)
-        tensors.append(tensor)
-    if rest:
-        raise lies(f"it has {len(rest)} bytes that belong to no output")
-    return tuple(tensors)
-
-
-def _output(given: dict[str, object], rest: memoryview) -> tuple[Tensor, memoryview]:
-    name, datatype = str(given["name"]), shown(given.get("datatype"))
-    shape = shape_of(given.get("shape"))
-    parameters = given.get("parameters")
-    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-    if size is None:
-        return Tensor(name, datatype, shape, packed(given.get("datatype"), given.get("data"))), rest
-    if type(size) is not int or not 0 <= size <= len(rest):
-        raise lies(f"the output `{shown(name)}` has not as many bytes as it says")
-    return Tensor(name, datatype, shape, bytes(rest[:size])), rest[size:]

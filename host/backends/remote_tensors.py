@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 ANSWER_BYTES: Final = 1 << 30
-"""What an answer of a server's may have at most."""
+"""What an answer of a server's may have at most, whatever its outputs."""
 
+METADATA_BYTES: Final = 1 << 20
+"""What the metadata of a model may have at most, and all that an answer has besides its tensors."""
+
+JSON_BYTES: Final = 1 << 26
+"""What an answer may have in JSON at most: it takes many times as much when it is read."""
+
+_NUMBER_CHARACTERS: Final = 32
 _PORTS: Final = 1024
 _RANK: Final = 32
 _NAME_CHARACTERS: Final = 1024
@@ -112,9 +119,20 @@ def lies(what: str) -> NnError:
     return NnError(Condition.REMOTE_FAILED, f"the server's answer cannot be: {what}")
 
 
-def too_large(what: str) -> NnError:
+def too_large(most: int, what: str = "bytes") -> NnError:
     """Return the error of an answer that is not read to its end."""
-    return NnError(Condition.ABSURD_SIZE, f"the server's answer has {what}; {ANSWER_BYTES} bytes is the most")
+    return NnError(Condition.ABSURD_SIZE, f"the server's answer has more than {most} {what}")
+
+
+def answer_bytes(metadata: Metadata) -> int:
+    """Return how many bytes an answer may have: what its outputs can, as bytes or as numbers in JSON."""
+    shapes = [(each.port.static_shape, ELEMENTS[each.datatype].size) for each in metadata.outputs]
+    if any(shape is None for shape, _ in shapes):
+        return ANSWER_BYTES
+    elements = sum(math.prod(shape or ()) for shape, _ in shapes)
+    sizes = sum(math.prod(shape or ()) * size for shape, size in shapes)
+    tensors = max(sizes, min(_NUMBER_CHARACTERS * elements, JSON_BYTES))
+    return min(METADATA_BYTES + tensors, ANSWER_BYTES)
 
 
 def described(inputs: Iterable[tuple[object, ...]], outputs: Iterable[tuple[object, ...]]) -> Metadata:
@@ -175,9 +193,12 @@ def packed(datatype: object, values: object) -> bytes:
     try:
         while isinstance(values, list) and values and isinstance(values[0], list):
             values = list(chain.from_iterable(values))
-        return array(element.code, values).tobytes()  # type: ignore[call-overload, no-any-return]  # or TypeError
+        data = array(element.code, values).tobytes()  # type: ignore[call-overload]  # or TypeError
     except (TypeError, ValueError, OverflowError) as error:
         raise lies(f"its data are not all numbers of {datatype}") from error
+    if datatype != "BOOL" and bool in map(type, values):  # type: ignore[call-overload]  # it is a list by now
+        raise lies(f"its data are not all numbers of {datatype}")
+    return bytes(data)
 
 
 def unpacked(tensor: Tensor) -> Sequence[float]:
@@ -211,6 +232,6 @@ def _checked(tensor: Tensor, wanted: Described, index: int) -> bytes:
 
 
 def shown(value: object) -> str:
-    """Return what a server said for a message: as text, and not much of it."""
+    """Return what a server said for a message: all or none of it, for a part could be one of a credential."""
     text = value if isinstance(value, str) else type(value).__name__
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _SHOWN else f"({len(text)} characters)"

@@ -49,6 +49,8 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    connection: int
+    """On which it came: a number that no other connection of the server's has."""
 
 
 Answer = bytes | tuple[bytes, Act]
@@ -131,7 +133,8 @@ def _converse(connection: socket.socket, heard: Heard, answer: Callable[[Asked],
             while (line := reader.readline().strip()) and b":" in line:
                 name, _, value = line.decode().partition(":")
                 headers[name.lower()] = value.strip()
-            asked = Asked(method, path, headers, reader.read(int(headers.get("content-length", 0))))
+            body = reader.read(int(headers.get("content-length", 0)))
+            asked = Asked(method, path, headers, body, id(connection))
             heard.asked.append(asked)
             given = answer(asked)
             content, act = given if isinstance(given, tuple) else (given, Act.GO_ON)

@@ -1,0 +1,281 @@
+"""A server of a model that answers wrong by HTTP: each way gives its errno and a reason."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Final
+
+import pytest
+
+from host.abi import NnErrno
+from host.errors import Condition
+from tests.host.guests import f32
+from tests.host.remotes import binary, compute, failed, guest, output
+from tests.servers import wrong
+from tests.servers.wrong import METADATA, RIGHT, Act, Asked, reply
+
+
+def tensors(**changed: object) -> dict[str, object]:
+    """Return metadata whose input is changed."""
+    return {**METADATA, "inputs": [{"name": "x", "datatype": "FP32", "shape": [2], **changed}]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"9" * 10_000,
+        b"[]",
+        b"null",
+        b"{}",
+        {"inputs": [], "outputs": []},
+        {"inputs": {}, "outputs": {}},
+        {"inputs": 3, "outputs": 3},
+        {**METADATA, "inputs": ["x"]},
+        {**METADATA, "outputs": []},
+        {**METADATA, "inputs": METADATA["inputs"] * 2},  # type: ignore[operator]  # a list
+        {**METADATA, "inputs": [{"name": f"x{n}", **wrong.PORT} for n in range(1025)]},
+        tensors(name=""),
+        tensors(name=None),
+        tensors(name="a\x1b[2Jb"),
+        tensors(name="a\nb"),
+        tensors(name="x" * 2000),
+        tensors(datatype="BYTES"),
+        tensors(datatype="STRING"),
+        tensors(datatype="FP8"),
+        tensors(datatype="BF16"),
+        tensors(datatype="BOOL"),
+        tensors(datatype=7),
+        tensors(datatype=["FP32"]),
+        tensors(shape=None),
+        tensors(shape="2"),
+        tensors(shape=[2.0]),
+        tensors(shape=[True]),
+        tensors(shape=[-2]),
+        tensors(shape=[1 << 70]),
+        tensors(shape=[1] * 33),
+        {**METADATA, "outputs": [{"name": "y", "datatype": "BYTES", "shape": [2]}]},
+    ],
+)
+def test_metadata_that_cannot_be(content: object) -> None:
+    with wrong.http(lambda _: reply(content)) as server:
+        made = guest(f"v2+http://127.0.0.1:{server.port}/m")
+        assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+    assert failed(made)[0] is Condition.NAMED_MODEL_FAILED
+    assert failed(made)[1].isprintable()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 404, 429, 500, 503])
+def test_status_at_load(status: int) -> None:
+    with wrong.http(lambda _: reply({"error": "so it is"}, status)) as server:
+        made = guest(f"v2+http://127.0.0.1:{server.port}/m")
+        assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+    assert f"it answered {status}" in failed(made)[1]
+
+
+def test_load_that_failed_works_when_the_server_does() -> None:
+    answers = [reply({}, 500), *[reply(METADATA)] * 2]
+    with wrong.http(lambda _: answers.pop(0)) as server:
+        made = guest(f"v2+http://127.0.0.1:{server.port}/m")
+        assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+        assert made.load_by_name(b"m") == 0
+
+
+LIES: Final = {
+    "nothing": reply(b""),
+    "garbage": reply(b"\x80garbage"),
+    "no outputs": reply({}),
+    "outputs are none": reply({"outputs": None}),
+    "an output is none": reply({"outputs": [None]}),
+    "no name": reply(output(name=None)),
+    "another name": reply(output(name="z")),
+    "name with control characters": reply(output(name="y\x1b[2J")),
+    "one output too many": reply({"outputs": RIGHT["outputs"] * 2}),
+    "another type": reply(output(datatype="FP64")),
+    "no type": reply(output(datatype=None)),
+    "bfloat16 as numbers": reply(output(datatype="BF16")),
+    "another shape": reply(output(shape=[3], data=[1, 2, 3])),
+    "another rank": reply(output(shape=[1, 2])),
+    "a negative length": reply(output(shape=[-2])),
+    "too few numbers": reply(output(data=[1])),
+    "too many numbers": reply(output(data=[1, 2, 3])),
+    "no data": reply(output(data=None)),
+    "text for numbers": reply(output(data=["1", "2"])),
+    "text": reply(output(data="12")),
+    "an object for numbers": reply(output(data={"0": 1})),
+    "ragged": reply(output(data=[[1], 2])),
+    "a number too large": reply(output(data=[1, 10**400])),
+    "bytes short": binary(data=f32(1)),
+    "bytes left over": binary(data=f32(1, 2, 3)),
+    "a size that is none": binary(size="8"),
+    "a negative size": binary(size=-8),
+    "a size far too large": binary(size=1 << 40),
+    "a header length too large": binary(length=1 << 40),
+    "a header length that is none": binary(length="x"),
+    "a negative header length": binary(length=-1),
+    "compressed": reply(RIGHT, Content_Encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("answer", LIES.values(), ids=LIES.keys())
+def test_answer_that_cannot_be(answer: bytes) -> None:
+    with wrong.http(wrong.model(lambda _: answer)) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m,timeout=5")
+        assert made.reports[-1][1].errno is NnErrno.RUNTIME_ERROR
+        assert failed(made)[0] is Condition.REMOTE_FAILED
+        assert failed(made)[1].isprintable()
+        assert made.call("get_output", 2, 0, 0, 64, 0) == NnErrno.RUNTIME_ERROR  # no old answer is given out
+
+
+@pytest.mark.parametrize(
+    ("status", "condition"),
+    [
+        (204, Condition.REMOTE_FAILED),
+        (301, Condition.REMOTE_FAILED),
+        (307, Condition.REMOTE_FAILED),
+        (400, Condition.COMPUTE_FAILED),
+        (401, Condition.REMOTE_FAILED),
+        (404, Condition.REMOTE_FAILED),
+        (413, Condition.COMPUTE_FAILED),
+        (422, Condition.COMPUTE_FAILED),
+        (429, Condition.REMOTE_BUSY),
+        (500, Condition.REMOTE_FAILED),
+        (502, Condition.REMOTE_FAILED),
+        (503, Condition.REMOTE_BUSY),
+    ],
+)
+def test_status_of_an_inference(status: int, condition: Condition) -> None:
+    answer = reply({"error": "so\x1b it\nis"} if status != 204 else b"", status)
+    with wrong.http(wrong.model(lambda _: answer)) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+    assert failed(made)[0] is condition
+    assert str(status) in failed(made)[1]
+
+
+def test_redirect_is_not_followed() -> None:
+    with wrong.http(wrong.model()) as other:
+        elsewhere = f"http://127.0.0.1:{other.port}/v2/models/m"
+        with wrong.http(lambda _: reply({}, 307, Location=elsewhere)) as server:
+            made = guest(f"v2+http://127.0.0.1:{server.port}/m")
+            assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+    assert not other.asked
+    assert "redirects are not followed" in failed(made)[1]
+
+
+def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with wrong.http(wrong.model()) as proxy, wrong.http(wrong.model()) as server:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        assert not compute(f"v2+http://127.0.0.1:{server.port}/m").reports
+        assert guest(f"v2+grpc://127.0.0.1:{server.port}/m,timeout=1").load_by_name(b"m")
+    assert not proxy.asked
+
+
+@pytest.mark.parametrize("act", [Act.CLOSE, Act.RESET])
+def test_reset_mid_answer_and_the_next_call_works(act: Act) -> None:
+    whole = reply(RIGHT)
+    answers: list[wrong.Answer] = [(whole[:-5], act), whole]
+    with wrong.http(wrong.model(lambda _: answers.pop(0))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert failed(made)[0] is Condition.REMOTE_FAILED
+        assert made.call("compute", 2) == 0
+        assert made.output(2) == f32(1, 2)
+
+
+def test_connection_that_the_server_closed_between_calls_is_made_anew() -> None:
+    with wrong.http(wrong.model(lambda _: (reply(RIGHT), Act.CLOSE))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert server.closed.acquire(timeout=5), "that of the metadata"
+        for _ in range(3):
+            assert server.closed.acquire(timeout=5)
+            assert made.call("compute", 2) == 0, made.reports
+
+
+LONG: Final = 2 << 20
+"""More bytes than an answer of two numbers may have."""
+
+
+def chunked(*sizes: bytes) -> bytes:
+    """Return the head of an answer in chunks of these sizes, and as many bytes as there can be in them."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join(size + b"\r\n" + bytes(LONG) + b"\r\n" for size in sizes)
+
+
+TOO_LONG: Final = {
+    "as it says": (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", Act.HANG),
+    "all there": reply(bytes(LONG)),
+    "without an end": (b"HTTP/1.1 200 OK\r\n\r\n" + bytes(LONG), Act.HANG),
+    "in chunks": (chunked(*[f"{LONG:x}".encode()] * 3), Act.HANG),
+    "in a chunk": (chunked(b"ffffffffffffffff"), Act.HANG),
+    "in what describes chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                 + b"1;%b\r\nx\r\n" % (b"y" * 9000) * 500, Act.HANG),
+    "before it begins": (b"HTTP/1.1 100 Continue\r\n\r\n" * (LONG // 8), Act.HANG),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", TOO_LONG.values(), ids=TOO_LONG.keys())
+@pytest.mark.parametrize("is_metadata", [True, False])
+def test_answer_that_is_too_long_is_not_read(said: wrong.Answer, is_metadata: bool) -> None:  # noqa: FBT001 - a case
+    def metadata(asked: Asked) -> wrong.Answer:
+        return said if is_metadata else wrong.model(lambda _: said)(asked)
+
+    with wrong.http(metadata) as server:
+        text = f"v2+http://127.0.0.1:{server.port}/m,timeout=20"
+        before = time.monotonic()
+        made = guest(text)
+        assert (made.load_by_name(b"m") != 0) is is_metadata
+        if not is_metadata:
+            made = compute(text)
+            assert failed(made)[0] is Condition.ABSURD_SIZE
+    assert "the server's answer has more than" in failed(made)[1]
+    assert time.monotonic() - before < 10
+
+
+def test_chunk_of_a_negative_size_is_refused() -> None:
+    with wrong.http(wrong.model(lambda _: (chunked(b"-1"), Act.HANG))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m,timeout=20")
+    assert failed(made)[0] is Condition.REMOTE_FAILED
+    assert "a chunk of a negative size" in failed(made)[1]
+
+
+def test_outputs_say_how_long_an_answer_may_be() -> None:
+    """Here of three MiB, where two numbers may have one and a little."""
+    port = {"name": "y", "datatype": "UINT8", "shape": [3 << 20]}
+    head = json.dumps({"outputs": [{**port, "parameters": {"binary_data_size": 3 << 20}}]}).encode()
+    said = reply(head + bytes(3 << 20), Inference_Header_Content_Length=str(len(head)))
+    with wrong.http(wrong.model(lambda _: said, {**METADATA, "outputs": [port]})) as server:
+        assert not compute(f"v2+http://127.0.0.1:{server.port}/m").reports
+    port["shape"] = [-1]
+    with wrong.http(wrong.model(lambda _: said, {**METADATA, "outputs": [port]})) as server:
+        assert not compute(f"v2+http://127.0.0.1:{server.port}/m").reports
+
+
+def test_answer_in_chunks_is_read() -> None:
+    body = json.dumps(RIGHT).encode()
+    chunks = b"".join(b"%x\r\n%b\r\n" % (1, body[i : i + 1]) for i in range(len(body))) + b"0\r\n\r\n"
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    with wrong.http(wrong.model(lambda _: said)) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert made.output(2) == f32(1, 2)
+        assert made.call("compute", 2) == 0
+    assert len({asked.connection for asked in server.asked}) == 2, (
+        "that of the metadata, and one that was kept"
+    )
+
+
+def test_error_that_is_long_is_not_read_or_told() -> None:
+    with wrong.http(wrong.model(lambda _: reply(b"a " * (30 << 20), 500))) as server:
+        before = time.monotonic()
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert time.monotonic() - before < 2
+    assert failed(made)[1].endswith("it answered 500: more than 65536 bytes")
+
+
+def test_json_over_its_cap_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.backends.remote_http_body.JSON_BYTES", 200)
+    long = {**RIGHT, "x": "x" * 300}
+    with wrong.http(wrong.model(lambda _: reply(long))) as server:
+        assert failed(compute(f"v2+http://127.0.0.1:{server.port}/m"))[0] is Condition.ABSURD_SIZE
