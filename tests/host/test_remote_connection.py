@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import socket
 import ssl
 import time
-from contextlib import contextmanager
+import warnings
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +16,9 @@ import pytest
 from host.abi import NnErrno
 from host.errors import Condition
 from tests.host.guests import f32
-from tests.host.remotes import answer, by_grpc, compute, failed, guest, metadata_of
+from tests.host.remotes import answer, by_grpc, compute, failed, guest, metadata_of, output
 from tests.servers import wrong
-from tests.servers.wrong import Act, Heard
+from tests.servers.wrong import RIGHT, Act, Asked, Heard, reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +134,149 @@ def test_tls_is_never_left_out(scheme: str) -> None:
         made = guest(f"{scheme}://127.0.0.1:{server.port}/m,timeout=2")
         assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
     assert not server.asked
+
+
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
+def test_status_that_is_no_answer_does_not_put_the_answers_behind(status: str) -> None:
+    """The answer that follows it is not the one to the next call."""
+    said = itertools.count(1)
+
+    def infer(_: Asked) -> wrong.Answer:
+        before = f"HTTP/1.1 {status}\r\n\r\n".encode() if (number := next(said)) == 1 else b""
+        return before + reply(output(data=[number, number]))
+
+    with wrong.http(wrong.model(infer)) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert failed(made)[0] is Condition.REMOTE_FAILED
+        for number in (2, 3):
+            assert made.call("compute", 2) == 0, made.reports
+            assert made.output(2) == f32(number, number)
+
+
+def test_answer_to_another_request_is_refused() -> None:
+    """A server says which request it answers; one that comes late is not taken for the next."""
+
+    def infer(asked: Asked) -> wrong.Answer:
+        return reply({**RIGHT, "id": json.loads(asked.body)["id"]})
+
+    def late(asked: Asked) -> wrong.Answer:
+        return reply({**RIGHT, "id": str(int(json.loads(asked.body)["id"]) - 1)})
+
+    with wrong.http(wrong.model(infer)) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert made.call("compute", 2) == 0
+    assert len({json.loads(asked.body)["id"] for asked in server.asked if asked.body}) == 2
+    with wrong.http(wrong.model(late)) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+    assert "the one to another request" in failed(made)[1]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        reply({"error": "x" * (1 << 17)}, 500),
+        reply(RIGHT, Content_Encoding="gzip"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n",
+        reply(b"x" * 2_000_000),
+    ],
+)
+def test_connection_is_not_kept_whose_answer_was_not_read_to_its_end(said: bytes) -> None:
+    answers: list[bytes] = [said, reply(RIGHT), reply(RIGHT)]
+    with wrong.http(wrong.model(lambda _: answers.pop(0))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert made.reports
+        for _ in range(2):
+            assert made.call("compute", 2) == 0, made.reports
+    connections = [asked.connection for asked in server.asked if asked.method == "POST"]
+    assert connections[0] != connections[1] == connections[2]
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_bytes_behind_an_answer_do_not_reach_the_next_call(
+    has_tls: bool,  # noqa: FBT001 - a case
+    certificate: tuple[Path, Path],
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    behind = reply(output(data=[8, 8])) * 100  # more than is read ahead
+    answers = [reply(RIGHT) + behind, reply(RIGHT)]
+    with wrong.http(wrong.model(lambda _: answers.pop(0)), context if has_tls else None) as server:
+        scheme, option = ("v2+https", f",ca={certificate[0]}") if has_tls else ("v2+http", "")
+        made = compute(f"{scheme}://127.0.0.1:{server.port}/m{option}")
+        assert made.call("compute", 2) == 0, made.reports
+        assert made.output(2) == f32(1, 2)
+
+
+@pytest.mark.parametrize("act", [Act.CLOSE, Act.RESET])
+def test_request_is_not_sent_again_to_a_server_that_drops_it(act: Act) -> None:
+    with wrong.http(wrong.model(lambda _: (b"", act))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert failed(made)[0] is Condition.REMOTE_FAILED
+    assert [asked.method for asked in server.asked] == ["GET", "GET", "POST"]
+
+
+def test_connection_ends_with_its_context() -> None:
+    with wrong.http(wrong.model()) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+        assert server.closed.acquire(timeout=5), "that of the metadata"
+        assert made.call("finalize_execution_context", 2) == 0
+        assert server.closed.acquire(timeout=5)
+    assert not [each for each in caught if "socket" in str(each.message)], (
+        "left to be found by the interpreter"
+    )
+
+
+@contextmanager
+def deaf() -> Iterator[tuple[str, ...]]:
+    """Give addresses of one port at which nobody accepts, and connecting takes for ever."""
+    with ExitStack() as open_ones:
+        first = open_ones.enter_context(socket.create_server(("127.0.0.2", 0), backlog=0))
+        places = [first.getsockname(), ("127.0.0.3", first.getsockname()[1])]
+        open_ones.enter_context(socket.create_server(places[1], backlog=0))
+        for place in places:
+            for _ in range(4):
+                waits = open_ones.enter_context(socket.socket())
+                waits.setblocking(False)  # noqa: FBT003 - its only argument
+                waits.connect_ex(place)
+        yield tuple(f"{host}:{port}" for host, port in places)
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *places: str) -> None:
+    """Have every host be at these addresses."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, int(port)))
+             for host, _, port in (place.partition(":") for place in places)]  # fmt: skip
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def test_time_is_for_all_addresses_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with deaf() as places:
+        resolving(monkeypatch, *places)
+        made, before = guest("v2+http://two:1/m,timeout=0.6"), time.monotonic()
+        assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+    assert time.monotonic() - before < 1
+    assert "no answer within 0.6 s" in failed(made)[1]
+
+
+def test_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with deaf() as places, wrong.http(wrong.model()) as server:
+        resolving(monkeypatch, places[0], f"127.0.0.1:{server.port}")
+        assert guest("v2+http://two:1/m,timeout=2").load_by_name(b"m") == 0
+
+
+def test_handshake_that_drips_does_not_lengthen_the_time() -> None:
+    with wrong.blunt(Act.DRIP, b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc") as port:
+        made, before = guest(f"v2+https://127.0.0.1:{port}/m,timeout=0.4"), time.monotonic()
+        assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+        assert time.monotonic() - before < 2
+    assert "no answer within 0.4 s" in failed(made)[1]
+
+
+def test_port_for_grpc_that_is_asked_by_http_is_told() -> None:
+    with by_grpc(lambda *_: b"") as text:
+        made = guest(text.replace("v2+grpc", "v2+http"))
+        assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+    assert "is this its port for gRPC?" in failed(made)[1]
 
 
 def test_other_servers_are_heard() -> None:

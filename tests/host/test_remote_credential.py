@@ -6,7 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc  # type: ignore[import-untyped]  # it has no types
 import pytest
@@ -17,13 +17,13 @@ from host.commands.results import identity
 from host.job import Bounds, Job
 from host.models.graphs import from_text, register
 from host.nn import Limits, Serving
-from tests.host.remotes import ROOT, SECRET, address, compute, failed, guest, metadata_of, output
+from tests.host.remotes import ROOT, SECRET, address, by_grpc, compute, failed, guest, metadata_of, output
 from tests.host.scripts import command, inference
 from tests.servers import wrong
 from tests.servers.wrong import METADATA, Asked, reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -95,6 +95,70 @@ def test_credential_as_a_name_in_an_answer_is_not_told(monkeypatch: pytest.Monke
         made = compute(f"v2+http://127.0.0.1:{server.port}/m,header=Authorization:env:TEST_TOKEN")
     assert "`***`" in failed(made)[1]
     assert all(SECRET not in str(error) for _, error in made.reports)
+
+
+LEAKS: Final = {
+    "a name": lambda said: reply(output(name="n" * 60 + said)),
+    "a type": lambda said: reply(output(datatype="T" * 60 + said)),
+    "a type without data": lambda said: reply(output(datatype="T" * 60 + said, data=None)),
+    "a status": lambda said: b"X" * 60 + said.encode() + b"\r\n\r\n",
+    "a reason": lambda said: f"HTTP/1.1 500 {'r' * 380}{said}\r\nContent-Length: 0\r\n\r\n".encode(),
+    "an error": lambda said: reply({"error": "e" * 370 + said}, 400),
+    "a long error": lambda said: reply(b" " * ((1 << 16) - 20) + said.encode(), 400),
+}
+"""Answers that give back what they were told, where it would be cut off."""
+
+
+@pytest.mark.parametrize("said", LEAKS.values(), ids=LEAKS.keys())
+def test_not_even_a_part_of_a_credential_is_told(
+    said: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_TOKEN", f"Bearer {SECRET}")
+    with wrong.http(wrong.model(lambda asked: said(asked.headers["authorization"]))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m,header=Authorization:env:TEST_TOKEN")
+    assert failed(made)
+    assert SECRET[:4] not in str(made.reports)
+
+
+@pytest.mark.parametrize("scheme", ["v2+grpc", "v2+http"])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_credential_that_was_sent_is_not_told_when_its_file_has_another(
+    scheme: str,
+    is_gone: bool,  # noqa: FBT001 - a case
+    tmp_path: Path,
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(SECRET)
+
+    def replace(said: str) -> str:
+        token.unlink() if is_gone else token.write_text("another")
+        return f"what is {said}?"
+
+    def infer(_: bytes, call: grpc.ServicerContext) -> bytes:
+        told = dict(call.invocation_metadata())["x-key"]
+        call.abort(grpc.StatusCode.INVALID_ARGUMENT, replace(told))
+        return b""
+
+    with (
+        by_grpc(infer) as text,
+        wrong.http(
+            wrong.model(lambda asked: reply({"error": replace(asked.headers["x-key"])}, 400))
+        ) as server,
+    ):
+        place = text if scheme == "v2+grpc" else f"v2+http://127.0.0.1:{server.port}/m"
+        made = compute(f"{place},header=X-Key:file:{token}")
+    assert "what is ***?" in failed(made)[1]
+    assert SECRET not in str(made.reports)
+
+
+def test_credential_of_an_earlier_call_is_not_told(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(SECRET)
+    with wrong.http(wrong.model(lambda _: reply({"error": f"not {SECRET} again"}, 400))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m,header=X-Key:file:{token}")
+        token.write_text("another")
+        assert made.call("compute", 2) == NnErrno.RUNTIME_ERROR
+    assert "not *** again" in failed(made)[1]
 
 
 def test_credential_is_in_no_text_of_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,15 @@ LIES: Final = {
     "an object for numbers": reply(output(data={"0": 1})),
     "ragged": reply(output(data=[[1], 2])),
     "a number too large": reply(output(data=[1, 10**400])),
+    "a number too large for its type": reply(output(data=[1, 1e39])),
+    "a number too large for any": reply(
+        b'{"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [1e999, 1]}]}'
+    ),
+    "no number": reply(output(data=[float("nan"), 1])),
+    "an infinity": reply(output(data=[float("inf"), 1])),
+    "truths for numbers": reply(output(data=[True, False])),
+    "a truth among numbers": reply(output(data=[1, True])),
+    "an id that is none": reply({**RIGHT, "id": ["1"]}),
     "bytes short": binary(data=f32(1)),
     "bytes left over": binary(data=f32(1, 2, 3)),
     "a size that is none": binary(size="8"),
@@ -279,3 +288,33 @@ def test_json_over_its_cap_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -
     long = {**RIGHT, "x": "x" * 300}
     with wrong.http(wrong.model(lambda _: reply(long))) as server:
         assert failed(compute(f"v2+http://127.0.0.1:{server.port}/m"))[0] is Condition.ABSURD_SIZE
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 410, 501])
+def test_server_that_has_no_page_of_its_extensions_gets_json(status: int) -> None:
+    def answer(asked: Asked) -> wrong.Answer:
+        return reply({}, status) if asked.path == "/v2" else wrong.model()(asked)
+
+    with wrong.http(answer) as server:
+        assert compute(f"v2+http://127.0.0.1:{server.port}/m").output(2) == f32(1, 2)
+
+
+@pytest.mark.parametrize(
+    "said", [reply({}, 503), reply({}, 500), reply(b"<html>"), (b"", Act.RESET), (b"", Act.HANG)]
+)
+def test_server_that_does_not_tell_its_extensions_now_is_asked_again(said: wrong.Answer) -> None:
+    """JSON for ever is not what comes of a moment."""
+    pages: list[wrong.Answer] = [said, reply({"extensions": ["binary_tensor_data"]})]
+
+    def answer(asked: Asked) -> wrong.Answer:
+        if asked.path == "/v2":
+            return pages.pop(0)
+        return wrong.model(lambda _: binary())(asked)
+
+    with wrong.http(answer) as server:
+        made = guest(f"v2+http://127.0.0.1:{server.port}/m,timeout=0.5")
+        assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+        assert made.load_by_name(b"m") == 0
+        context = made.context_of(made.u32())
+        assert made.infer(context, f32(1, 2), (2,)) == f32(1, 2)
+    assert server.asked[-1].headers["content-type"] == "application/octet-stream"
