@@ -27,12 +27,12 @@ TIMEOUT: Final = 30.0
 
 FORM: Final = "v2+grpc://HOST:PORT/MODEL[/VERSION], or v2+grpcs, v2+http, v2+https"
 
-_REMOTE: Final = re.compile(r"v2\+\w*://", re.ASCII)
+_REMOTE: Final = re.compile(r"[a-z][a-z0-9+.-]*://|v2\+\w*:", re.ASCII | re.IGNORECASE)
 _HOST: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*", re.ASCII)
-_HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):(env|file):(.+)")
+_HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):(?:(env):([^,=]+)|(file):(.+))")
 _OURS: Final = re.compile(
-    r"(?:host|connection|te|trailer|transfer-encoding|upgrade|accept-encoding|expect|content-.*|inference-.*|grpc-.*"
-    r"|.*-bin)"
+    r"(?:host|user-agent|connection|te|trailer|transfer-encoding|upgrade|accept-encoding|expect|content-.*"
+    r"|inference-.*|grpc-.*|.*-bin)"
 )
 
 
@@ -90,7 +90,7 @@ class Remote:
 
 
 def is_remote(text: str) -> bool:
-    """Return whether `text` is meant as an address, and not as a path."""
+    """Return whether `text` is meant as an address, if perhaps not one of SCHEMES, and not as a path."""
     return _REMOTE.match(text) is not None
 
 
@@ -108,24 +108,26 @@ def remote(text: str, given: Mapping[str, object], folder: Path = Path()) -> Rem
     """
     if not text.isprintable() or " " in text:
         raise AddressError("the address has blanks or control characters in it")
+    scheme = text.partition("://")[0]
+    if scheme not in SCHEMES:
+        raise AddressError(f"there is no such scheme: it must be {FORM}")
     if "@" in text:  # a password may have a `/` in it, so it is looked for everywhere
         raise AddressError(
             "the address has a user or a password in it: give a `header` instead; an @ in a name is %40"
         )
-    scheme = text.partition("://")[0]
-    if scheme not in SCHEMES:
-        raise AddressError(f"there is no such scheme, only {', '.join(SCHEMES)}")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise AddressError(f"the host or the port is none: it must be {FORM}") from None
-    if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise AddressError("the address has a `?` or `#` in it: write %3F, %23 in a name")
+    if re.search("[?#,=]", text):
+        options = ", ".join(f"`,{option}=`" for option in OPTIONS)
+        reason = "the address has a `?`, `#`, `,` or `=` in it: write %3F, %23, %2C, %3D in a name"
+        raise AddressError(f"{reason}; options are {options}")
     names = [_named(part) for part in parts.path.split("/")[1:]]
     if not _is_host(host) or not port or len(names) not in {1, 2}:
         raise AddressError(f"it must be {FORM}")
-    made = Remote(scheme, host, port, *names, **_options(given, folder))  # type: ignore[arg-type]  # checked there
+    made = Remote(scheme, host, port, *names, **_given(given, folder))  # type: ignore[arg-type]  # checked there
     if made.ca and not made.has_tls:
         raise AddressError(f"`ca` is for {scheme}s only")
     return made
@@ -153,7 +155,7 @@ def _named(part: str) -> str:
     return name
 
 
-def _options(given: Mapping[str, object], folder: Path) -> dict[str, object]:
+def _given(given: Mapping[str, object], folder: Path) -> dict[str, object]:
     for key in given:
         if key not in OPTIONS:
             raise AddressError(f"a remote model has no `{key}`, only {', '.join(OPTIONS)}")
@@ -185,11 +187,11 @@ def _ca(value: object, folder: Path) -> Path:
 
 def _header(value: object, folder: Path) -> Header:
     found = _HEADER.fullmatch(value) if isinstance(value, str) else None
-    if found is None or "\0" in found[3]:
+    if found is None or "\0" in found[0]:
         raise AddressError(
             "`header` is NAME:env:VARIABLE or NAME:file:PATH: what is secret is not written here"
         )
-    name, source, place = found.groups()
+    name, source, place = filter(None, found.groups())
     if _OURS.fullmatch(name.lower()):
         raise AddressError(f"`header`: `{name}` is not for you to set")
     is_file = source == "file"

@@ -114,8 +114,10 @@ def from_text(text: str, base: ModelOptions = DEFAULT) -> Entry:
     both may hold commas, and a path `=`.
     """
     name, separator, rest = text.partition("=")
-    if is_remote(rest):
+    if is_remote(rest) and not is_remote(name):
         return _from_remote_text(name, rest)
+    if is_remote(name):  # never shown, as below
+        raise RegistrationError("`--graph`: an address has a name in front of it: NAME=SCHEME://...")
     origin = f"`--graph {text}`"
     path, *more = _OPTION.split(rest)
     if not separator or not name or not path:

@@ -39,7 +39,21 @@ if TYPE_CHECKING:
         ("v2+grpc://h:x/m", "the port is none"),
         ("v2+grpc://[::g]:1/m", "the host"),
         ("v2+grpc://unix%3a:1/m", "it must be"),
-        ("v2+tcp://h:1/m", "there is no such scheme, only v2+grpc, v2+grpcs, v2+http, v2+https"),
+        (
+            "v2+tcp://h:1/m",
+            "there is no such scheme: it must be v2+grpc://HOST:PORT/MODEL[/VERSION], or v2+grpcs,",
+        ),
+        ("V2+GRPC://h:1/m", "there is no such scheme: it must be v2+grpc://"),
+        ("grpc://h:1/m", "there is no such scheme"),
+        ("http://h:1/m", "there is no such scheme"),
+        ("S3://h/m.xml", "there is no such scheme"),
+        ("v2+grpc:/h:1/m", "there is no such scheme"),
+        (
+            "v2+http://h:1/m,n",
+            "write %3F, %23, %2C, %3D in a name; options are `,timeout=`, `,ca=`, `,header=`",
+        ),
+        ("v2+http://h:1/m=n", "write %3F, %23, %2C, %3D in a name"),
+        ("v2+http://h:1/m?", "write %3F, %23, %2C, %3D in a name"),
         ("v2+http://h:1/m?x=1", "`?`"),
         ("v2+http://h:1/m#x", "`?`"),
         ("v2+http://h:1/m,device=CPU", "has no `device`, only timeout, ca, header"),
@@ -49,6 +63,7 @@ if TYPE_CHECKING:
         ("v2+http://h:1/m,timeout=1,timeout=2", "`timeout` is given 2 times"),
         ("v2+https://h:1/m,ca=/no/such", "`ca`: there is no file"),
         (f"v2+http://h:1/m,ca={__file__}", "`ca` is for v2+https only"),
+        ("v2+http://h:1/m,header=User-Agent:env:X", "`User-Agent` is not for you to set"),
         ("v2+http://h:1/m,header=Host:env:X", "`Host` is not for you to set"),
         ("v2+http://h:1/m,header=grpc-timeout:env:X", "not for you"),
         ("v2+http://h:1/m,header=a-bin:env:X", "not for you"),
@@ -73,12 +88,27 @@ def test_address_or_option_that_cannot_be_is_refused_at_the_start(text: str, pro
         f"v2+http://h:1/m,header={SECRET}",
         f"v2+http://h:1/m,timeout=x,header=Authorization:{SECRET}",
         f"v2+nope://{SECRET}:1/m",
+        f"V2+GRPC://user:{SECRET}@h:1/m",
+        f"grpc://user:{SECRET}@h:1/m",
+        f"https://user:{SECRET}@h/m.xml",
+        f"v2+grpc:/user:{SECRET}@h:1/m",
+        f"v2+grpc:user:{SECRET}@h:1/m",
+        f"v2+http://h:1/m,header:Authorization={SECRET}",
+        f"v2+http://h:1/m,Authorization:{SECRET}",
+        f"v2+http://h:1/m,header=A:env:X,header:Authorization={SECRET}",
         f"v2+http://h:1/m,token={SECRET}",
     ],
 )
 def test_secret_that_is_written_out_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(RegistrationError) as caught:
         from_text(f"m={text}")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [f"v2+grpc://u:{SECRET}@h:1/m", f"grpc://u:{SECRET}@h:1/m,header=A:env:B"])
+def test_address_without_a_name_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(RegistrationError, match="has a name in front of it") as caught:
+        from_text(text)
     assert SECRET not in str(caught.value)
 
 
