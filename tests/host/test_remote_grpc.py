@@ -13,6 +13,7 @@ from host.abi import NnErrno
 from host.errors import Condition
 from tests.host.guests import f32
 from tests.host.remotes import M, answer, by_grpc, compute, failed, guest, metadata_of
+from tests.servers import wrong
 
 GRPC_LIES: Final = {
     "garbage": b"\xff\xff\xff garbage",
@@ -69,6 +70,9 @@ def test_metadata_by_grpc_that_cannot_be(metadata: bytes) -> None:
     [
         ("INVALID_ARGUMENT", Condition.COMPUTE_FAILED),
         ("FAILED_PRECONDITION", Condition.COMPUTE_FAILED),
+        ("OUT_OF_RANGE", Condition.COMPUTE_FAILED),
+        ("UNIMPLEMENTED", Condition.COMPUTE_FAILED),
+        ("ALREADY_EXISTS", Condition.COMPUTE_FAILED),
         ("RESOURCE_EXHAUSTED", Condition.REMOTE_BUSY),
         ("UNAVAILABLE", Condition.REMOTE_FAILED),
         ("UNAUTHENTICATED", Condition.REMOTE_FAILED),
@@ -138,6 +142,26 @@ def test_numbers_in_an_answer_by_grpc_are_read() -> None:
     said = answer(outputs=[tensor], raw_output_contents=[]).SerializeToString()
     with by_grpc(lambda *_: said) as text:
         assert compute(text).output(2) == f32(1, 2)
+
+
+@pytest.mark.parametrize(("path", "version"), [("a%2Fb/7", "7"), ("a%2Fb", "")])
+def test_model_version_and_outputs_are_in_what_is_asked(path: str, version: str) -> None:
+    described, asked = [], []
+
+    def metadata(request: bytes, _: object) -> bytes:
+        described.append(M.ModelMetadataRequest.FromString(request))
+        return metadata_of()
+
+    def infer(request: bytes, _: object) -> bytes:
+        asked.append(M.ModelInferRequest.FromString(request))
+        return bytes(answer().SerializeToString())
+
+    with wrong.by_grpc(metadata, infer) as port:
+        assert not compute(f"v2+grpc://127.0.0.1:{port}/{path}").reports
+    assert [(each.name, each.version) for each in described] == [("a/b", version)]
+    assert [(each.model_name, each.model_version) for each in asked] == [("a/b", version)]
+    assert [each.name for each in asked[0].outputs] == ["y"]
+    assert [(each.name, each.datatype, [*each.shape]) for each in asked[0].inputs] == [("x", "FP32", [2])]
 
 
 def test_contexts_do_not_share_inputs() -> None:

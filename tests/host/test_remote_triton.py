@@ -139,6 +139,21 @@ def test_indices_are_the_order_of_the_metadata(
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("version", "factor"), [("/1", 1), ("/2", 2), ("", 2)])
+def test_version_is_the_one_of_the_address(
+    scheme: str, version: str, factor: int, server: Running, backend: Callable[[], OpenVino]
+) -> None:
+    made = guest(address(server, scheme, f"versions{version}"), backend)
+    assert made.infer(context(made), f32(3, 4), (2,)) == f32(3 * factor, 4 * factor)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_version_that_there_is_not(scheme: str, server: Running, backend: Callable[[], OpenVino]) -> None:
+    made = guest(address(server, scheme, "versions/3"), backend)
+    assert made.load_by_name(b"m") == NnErrno.RUNTIME_ERROR
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_input_is_kept_for_the_next_compute(
     scheme: str, server: Running, backend: Callable[[], OpenVino]
 ) -> None:

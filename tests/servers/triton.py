@@ -45,10 +45,11 @@ def find() -> Triton:
 
 
 def repository(folder: Path, models: Mapping[str, tuple[str, str]]) -> Path:
-    """Write a model repository: name to the ports in `config.pbtxt`, and the text of `model.py`."""
+    """Write a repository, of two versions each: name to the ports in `config.pbtxt`, and `model.py`."""
     for name, (config, code) in models.items():
-        (folder / name / "1").mkdir(parents=True)
-        (folder / name / "1" / "model.py").write_text(code)
+        for version in ("1", "2"):
+            (folder / name / version).mkdir(parents=True)
+            (folder / name / version / "model.py").write_text(code)
         (folder / name / "config.pbtxt").write_text(
             f'name: "{name}"\nbackend: "python"\ninstance_group [{{ count: 1, kind: KIND_CPU }}]\n{config}\n'
         )

@@ -20,6 +20,7 @@ def answer(**tensors):
 
 class TritonPythonModel:
     def initialize(self, arguments):
+        self.version = int(arguments["model_version"])
         random = np.random.RandomState(7)
         self.layers = [random.standard_normal(shape).astype(np.float32) / 8
                        for shape in ((64, 128), (128, 128), (128, 10))]
@@ -40,10 +41,10 @@ def _port(kind: str, name: str, datatype: str, dimensions: str) -> str:
 
 
 def _model(
-    inputs: list[tuple[str, str, str]], outputs: list[tuple[str, str, str]], body: str
+    inputs: list[tuple[str, str, str]], outputs: list[tuple[str, str, str]], body: str, *more: str
 ) -> tuple[str, str]:
     config = [_port("input", *each) for each in inputs] + [_port("output", *each) for each in outputs]
-    return "\n".join(config), _BEGIN + "\n".join(f"        {line}" for line in body.splitlines())
+    return "\n".join([*config, *more]), _BEGIN + "\n".join(f"        {line}" for line in body.splitlines())
 
 
 MODELS: Final = {
@@ -58,6 +59,12 @@ MODELS: Final = {
         [("z", "FP32", "2"), ("a", "FP32", "2")],
         [("out_z", "FP32", "2"), ("out_a", "FP32", "2")],
         "z, a = of(request, 'z'), of(request, 'a')\nreturn answer(out_a=a - z, out_z=z - a)",
+    ),
+    "versions": _model(
+        [("x", "FP32", "-1")],
+        [("y", "FP32", "-1")],
+        "return answer(y=of(request, 'x') * np.float32(self.version))",
+        "version_policy { all {} }",
     ),
     "not": _model([("x", "UINT8", "-1")], [("y", "BOOL", "-1")], "return answer(y=of(request, 'x') == 0)"),
     "broken": _model(
