@@ -24,7 +24,7 @@ from host.backends.remote_http_body import (
     json_object,
     metadata_in,
 )
-from host.backends.remote_http_connection import bounded, connected, end, has_ended, shaken
+from host.backends.remote_http_connection import bounded, connected, end, has_ended
 from host.backends.remote_tensors import (
     ELEMENTS,
     METADATA_BYTES,
@@ -170,7 +170,6 @@ class HttpLink:
             timer = Timer(max(deadline - monotonic(), 0), end, [connection.sock])
             timer.daemon = True
             timer.start()
-            shaken(connection)
             yield connection
             if monotonic() >= deadline:  # ended by the timer, an answer may look whole
                 raise TimeoutError

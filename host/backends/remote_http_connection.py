@@ -26,7 +26,10 @@ _HEAD_BYTES: Final = 1 << 16
 
 
 def connected(remote: Remote, deadline: float) -> HTTPConnection:
-    """Return a connection to the server, of TLS not yet `shaken`; OSError, TimeoutError at the `deadline`."""
+    """Return a connection to the server; OSError, TimeoutError at the `deadline`.
+
+    The handshake of TLS comes with the first byte that is sent: in the time of that.
+    """
     context = _context(remote) if remote.has_tls else None
     made = _socket(remote, deadline)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -38,12 +41,6 @@ def connected(remote: Remote, deadline: float) -> HTTPConnection:
         made = context.wrap_socket(made, server_hostname=remote.host, do_handshake_on_connect=False)
     connection.sock = made
     return connection
-
-
-def shaken(connection: HTTPConnection) -> None:
-    """Do the handshake of TLS, if there is one to do; OSError."""
-    if isinstance(connection.sock, ssl.SSLSocket):
-        connection.sock.do_handshake()
 
 
 def end(connected: socket.socket) -> None:

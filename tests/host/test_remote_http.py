@@ -149,6 +149,7 @@ def test_answer_that_cannot_be(answer: bytes) -> None:
         (400, Condition.COMPUTE_FAILED),
         (401, Condition.REMOTE_FAILED),
         (404, Condition.REMOTE_FAILED),
+        (408, Condition.REMOTE_FAILED),
         (413, Condition.COMPUTE_FAILED),
         (422, Condition.COMPUTE_FAILED),
         (429, Condition.REMOTE_BUSY),
@@ -318,3 +319,25 @@ def test_server_that_does_not_tell_its_extensions_now_is_asked_again(said: wrong
         context = made.context_of(made.u32())
         assert made.infer(context, f32(1, 2), (2,)) == f32(1, 2)
     assert server.asked[-1].headers["content-type"] == "application/octet-stream"
+
+
+def test_answer_that_ends_early_says_so() -> None:
+    with wrong.http(wrong.model(lambda _: (reply(RIGHT)[:-5], Act.CLOSE))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+    assert "the answer ended 5 bytes early" in failed(made)[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b'{"error": "so it is"}', "400: so it is"),
+        (b'{"error": ["so"]}', '400: {"error": ["so"]}'),
+        (b'{"detail": "so"}', '400: {"detail": "so"}'),
+        (b"so\n it is \xff", "400: so it is \ufffd"),
+        (b"", "400: Said"),
+    ],
+)
+def test_reason_of_an_error(said: bytes, told: str) -> None:
+    with wrong.http(wrong.model(lambda _: reply(said, 400))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+    assert failed(made)[1].endswith(told)

@@ -11,7 +11,7 @@ from host.abi import NnErrno, TensorType
 from host.backends import remote_tensors
 from host.errors import NnError
 from tests.host.guests import f32
-from tests.host.remotes import binary, compute, failed, output
+from tests.host.remotes import binary, compute, failed, guest, output
 from tests.servers import wrong
 from tests.servers.wrong import METADATA, RIGHT, Asked, reply
 
@@ -72,10 +72,35 @@ def test_types_without_json_go_as_bytes(datatype: str) -> None:
         assert compute(f"v2+http://127.0.0.1:{server.port}/m").output(2) == b"abcd"
 
 
+@pytest.mark.parametrize("status", [200, 415])
+def test_input_without_json_goes_as_bytes_only(status: int) -> None:
+    """Also where bytes are refused: then the reason is the server's."""
+    metadata = {**METADATA, "inputs": [{"name": "x", "datatype": "FP16", "shape": [2]}]}
+    with wrong.http(wrong.model(lambda _: reply(RIGHT, status), metadata)) as server:
+        made = guest(f"v2+http://127.0.0.1:{server.port}/m")
+        assert made.load_by_name(b"m") == 0
+        context = made.context_of(made.u32())
+        assert made.set_input(context, b"abcd", (2,), TensorType.F16) == 0
+        assert (made.call("compute", context) == 0) is (status == 200)
+    assert server.asked[-1].body.endswith(b"}abcd")
+    assert [asked.method for asked in server.asked].count("POST") == 1
+    assert not made.reports or "it answered 415" in failed(made)[1]
+
+
+@pytest.mark.parametrize("extensions", [(), ("binary_tensor_data",)])
+def test_outputs_of_the_metadata_are_asked_for_in_the_form_of_the_inputs(extensions: tuple[str, ...]) -> None:
+    with wrong.http(wrong.model(extensions=extensions)) as server:
+        assert not compute(f"v2+http://127.0.0.1:{server.port}/m").reports
+    asked = server.asked[-1]
+    head = asked.body[: int(asked.headers.get("inference-header-content-length", len(asked.body)))]
+    wanted = {"name": "y", "parameters": {"binary_data": True}} if extensions else {"name": "y"}
+    assert json.loads(head)["outputs"] == [wanted]
+
+
 def test_model_and_version_are_in_the_path() -> None:
     with wrong.http(wrong.model()) as server:
-        assert not compute(f"v2+http://127.0.0.1:{server.port}/a%2Fb/7").reports
-    assert server.asked[-1].path == "/v2/models/a%2Fb/versions/7/infer"
+        assert not compute(f"v2+http://127.0.0.1:{server.port}/a%2Fb/7%2F8").reports
+    assert server.asked[-1].path == "/v2/models/a%2Fb/versions/7%2F8/infer"
 
 
 def test_type_and_dimensions_of_inputs_are_those_of_the_metadata() -> None:
