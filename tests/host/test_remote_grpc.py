@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from typing import Final
@@ -19,7 +20,7 @@ GRPC_LIES: Final = {
     "garbage": b"\xff\xff\xff garbage",
     "nothing": b"",
     "no data": answer(raw_output_contents=[]).SerializeToString(),
-    "more data than outputs": answer(raw_output_contents=[b"", b""]).SerializeToString(),
+    "more data than outputs": answer(raw_output_contents=[f32(1, 2), b""]).SerializeToString(),
     "data too short": answer(raw_output_contents=[f32(1)]).SerializeToString(),
     "data too long": answer(raw_output_contents=[f32(1, 2, 3)]).SerializeToString(),
     "another type": answer(outputs=[{"name": "y", "datatype": "INT32", "shape": [2]}]).SerializeToString(),
@@ -137,11 +138,30 @@ def test_answer_by_grpc_beyond_its_usual_four_mebibytes() -> None:
         assert not compute(text).reports
 
 
-def test_numbers_in_an_answer_by_grpc_are_read() -> None:
-    tensor = {"name": "y", "datatype": "FP32", "shape": [2], "contents": {"fp32_contents": [1, 2]}}
-    said = answer(outputs=[tensor], raw_output_contents=[]).SerializeToString()
-    with by_grpc(lambda *_: said) as text:
-        assert compute(text).output(2) == f32(1, 2)
+@pytest.mark.parametrize(
+    ("datatype", "contents", "code"),
+    [
+        ("BOOL", "bool_contents", "?"),
+        ("UINT8", "uint_contents", "B"),
+        ("UINT16", "uint_contents", "H"),
+        ("UINT32", "uint_contents", "I"),
+        ("UINT64", "uint64_contents", "Q"),
+        ("INT8", "int_contents", "b"),
+        ("INT16", "int_contents", "h"),
+        ("INT32", "int_contents", "i"),
+        ("INT64", "int64_contents", "q"),
+        ("FP32", "fp32_contents", "f"),
+        ("FP64", "fp64_contents", "d"),
+    ],
+)
+def test_numbers_in_an_answer_by_grpc_are_read(datatype: str, contents: str, code: str) -> None:
+    port = {"name": "y", "datatype": datatype, "shape": [2]}
+    told = M.ModelMetadataResponse(
+        inputs=[{"name": "x", "datatype": "FP32", "shape": [2]}], outputs=[port]
+    ).SerializeToString()
+    said = answer(outputs=[{**port, "contents": {contents: [1, 0]}}], raw_output_contents=[])
+    with by_grpc(lambda *_: said.SerializeToString(), told) as text:
+        assert compute(text).output(2) == struct.pack(f"<2{code}", 1, 0)
 
 
 @pytest.mark.parametrize(("path", "version"), [("a%2Fb/7", "7"), ("a%2Fb", "")])
