@@ -81,7 +81,7 @@ class _Bounded:
     def read(self, size: int) -> bytes:
         if size < 0:
             raise HTTPException("the answer has a chunk of a negative size")
-        return self._counted(self.file.read(min(size, self.left + 1)))
+        return self._counted(self.file.read(size))
 
     def readline(self, limit: int) -> bytes:
         return self._counted(self.file.readline(limit))
