@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from host.batch import columns
 from host.batch.extras import needed
@@ -104,9 +105,29 @@ def _listed(root: Path) -> tuple[Path, list[str]]:
         return root.absolute().parent, [root.name]
     if not root.is_dir():
         raise PlanError(f"there is no file or folder `{root}`")
-    names = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    kept = (name for name in names if not any(part.startswith((".", "_")) for part in name.parts))
-    return root.absolute(), sorted(map(str, kept))
+    found: list[str] = []
+    for folder, folders, names in os.walk(root, onerror=_raise_unreadable):
+        folders[:] = filter(_counts, folders)
+        paths = [Path(folder, name) for name in filter(_counts, names)]
+        found += [str(path.relative_to(root)) for path in paths if path.is_file() or _leads_nowhere(path)]
+        for path in (Path(folder, name) for name in folders):
+            if path.is_symlink():
+                raise PlanError(f"`{path}` is a link to a folder, which is not followed: move one of them")
+    return root.absolute(), sorted(found)
+
+
+def _counts(name: str) -> bool:
+    """Return whether a file or folder of this name is input."""
+    return not name.startswith((".", "_"))
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Return whether it is a link to nothing, which costs its own shard."""
+    return path.is_symlink() and not path.exists()
+
+
+def _raise_unreadable(error: OSError) -> NoReturn:
+    raise PlanError(f"`{error.filename}` cannot be read: {error.strerror}") from error
 
 
 def _format(root: Path, names: Sequence[str]) -> str:
@@ -126,7 +147,7 @@ def _parquet(folder: Path, found: Sequence[str], names: Sequence[str], rows: int
     for name in found:
         try:
             file = parquet.ParquetFile(folder / name)
-        except (OSError, arrow.ArrowException):  # costs its own shard, which says why
+        except (OSError, ValueError, arrow.ArrowException):  # costs its own shard, which says why
             shards.append(Shard(name, (name,)))
             continue
         with file:

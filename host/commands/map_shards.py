@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from host import processors
-from host.batch import local, on_ray, plan
+from host.batch import local, on_ray, plan, sources
 from host.batch.extras import MissingExtraError
 from host.batch.parcel import packed
 from host.batch.work import TEMPORARY, Outcome, Work, counted
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EXIT_SOME_FAILED: Final = 3
 _LOCK_FILE: Final = "_lock"
-_OURS: Final = (plan.JOB_FILE, f"{plan.JOB_FILE}.new", _LOCK_FILE)
+_OURS: Final = (plan.JOB_FILE, f"{plan.JOB_FILE}.new", _LOCK_FILE, sources.NOTE)
 _LISTED: Final = 100
 """How many shards that failed are told of one by one."""
 
@@ -72,6 +72,7 @@ def _identity(options: argparse.Namespace, worker: Worker, found: Plan) -> dict[
     return results.identity(
         worker.job,
         worker.job.code or b"",
+        source=str(found.folder.resolve()),
         format=found.format,
         columns=found.columns,
         shard_rows=options.shard_rows,
@@ -190,15 +191,15 @@ def _check(out: Path, made_by: dict[str, object], found: Plan) -> None:
     results.check_job(out, job, made_by)
     _sweep(out)
     _check_shards(out, found)
+    sources.forget_changed(out, found)
 
 
 def _check_apart(source: Path, out: Path) -> None:
-    """Raise UsageError when the output would be input of the next run."""
-    if (
-        source.is_dir()
-        and out.resolve().is_relative_to(source.resolve())
-        and out.resolve() != source.resolve()
-    ):
+    """Raise UsageError when the output would be input of the next run, or take its place."""
+    folder, out_folder = (source if source.is_dir() else source.parent).resolve(), out.resolve()
+    if out_folder == folder:
+        raise UsageError(f"`{out}` is where `--in` is: its files would be written over")
+    if source.is_dir() and out_folder.is_relative_to(folder):
         raise UsageError(f"`{out}` is inside of `--in`: its files would be input the next time")
 
 
@@ -222,20 +223,6 @@ def _sweep(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _changed(path: Path) -> int:
-    """Return when a file changed last, or came to be there: a copy may keep the time of what it is of."""
-    found = path.stat()
-    return max(found.st_mtime_ns, found.st_ctime_ns)
-
-
 def _kept(work: Work, shard: Shard) -> Outcome | None:
-    """Return what a finished shard holds; None when it is missing or torn, or its input changed since."""
-    path = work.out / shard.name
-    try:
-        begun = path.stat().st_mtime_ns
-        if any(_changed(work.source / name) >= begun for name in shard.sources):
-            return None
-    except OSError:
-        return None
-    found = counted(work, path)
-    return None if found is None or (work.is_strict and found.failed) else found
+    """Return what a finished shard holds; None when it is missing or torn."""
+    return counted(work, work.out / shard.name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
+from host.batch import plan
 from tests.host import batches
 from tests.host.batches import SLOW, TRAPS, answered, shards, table
 from tests.host.shard_runs import fails, host_map
@@ -51,6 +52,64 @@ def test_shard_is_done_again_whose_input_became_another_of_an_earlier_time(
     (tmp_path / "older.parquet").replace(rows / "a.parquet")
     assert host_map(*words).returncode == 0
     assert [row["id"] for row in answered(tmp_path / "out")] == [100, 101, 102, 103, 4, 5, 6, 7, 8, 9]
+
+
+def test_shards_of_an_input_that_others_took_the_place_of_are_done_again(traps: Path, tmp_path: Path) -> None:
+    """Whole folders moved: no file of them changed, the names are the same, and the output is newer."""
+    for at, name in enumerate(("in", "other")):
+        (tmp_path / name).mkdir()
+        pq.write_table(table(1000 * at, 3), tmp_path / name / "part-0.parquet")
+    out = tmp_path / "out"
+    words = (traps, "--in", tmp_path / "in", "--out", out, "--column", "x")
+    assert host_map(*words).returncode == 0
+    os.utime(out / "part-0.parquet", (1 << 32, 1 << 32))
+    (tmp_path / "in").rename(tmp_path / "was")
+    (tmp_path / "other").rename(tmp_path / "in")
+    assert host_map(*words).returncode == 0
+    assert [row["id"] for row in answered(out)] == [1000, 1001, 1002]
+
+
+def test_same_names_in_another_folder_are_another_job(traps: Path, rows: Path, tmp_path: Path) -> None:
+    words = ("--out", tmp_path / "out", "--column", "x")
+    assert host_map(traps, "--in", rows, *words).returncode == 0
+    shutil.copytree(rows, tmp_path / "copy")
+    fails(host_map(traps, "--in", tmp_path / "copy", *words), 2, "another job", "source")
+
+
+def test_links_that_lead_nowhere_cost_their_shard_and_those_to_folders_the_run(
+    traps: Path, rows: Path, tmp_path: Path
+) -> None:
+    """Neither is left out without a word."""
+    words = (traps, "--in", rows, "--out", tmp_path / "out", "--column", "x")
+    (rows / "nowhere.parquet").symlink_to(tmp_path / "nothing")
+    fails(host_map(*words), 3, "shard `nowhere.parquet`: cannot be read")
+    assert len(answered(tmp_path / "out")) == 10
+    (tmp_path / "more").mkdir()
+    (rows / "more").symlink_to(tmp_path / "more")
+    fails(host_map(*words), 2, f"`{rows / 'more'}` is a link to a folder")
+
+
+def test_folder_of_the_input_that_cannot_be_read_ends_the_run(
+    rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rows / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:  # root may read all
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(plan.PlanError, match="closed` cannot be read: Permission denied"):
+        plan.planned(rows, None, ["x"], None)
+
+
+def test_input_whose_name_is_no_text_costs_its_shard(traps: Path, rows: Path, tmp_path: Path) -> None:
+    shutil.copy(rows / "a.parquet", rows / os.fsdecode(b"\xff.parquet"))
+    words = (traps, "--in", rows, "--out", tmp_path / "out", "--column", "x")
+    fails(host_map(*words), 3, "1 of 3 shards failed")
+    assert len(answered(tmp_path / "out")) == 10
 
 
 def test_shard_is_done_again_whose_input_changed_meanwhile(slow: Path, tmp_path: Path) -> None:
@@ -114,10 +173,13 @@ def test_folder_with_something_else_in_it_is_refused(traps: Path, rows: Path, tm
 
 
 def test_output_inside_of_the_input_is_refused(traps: Path, rows: Path) -> None:
-    """The next run would take it for input."""
+    """The next run would take it for input, or it would take the place of that."""
     for out in (rows / "out", rows / ".." / rows.name / "a" / "b"):
         fails(host_map(traps, "--in", rows, "--out", out, "--column", "x"), 2, "inside of `--in`")
-    assert sorted(path.name for path in rows.iterdir()) == ["a.parquet", "b.parquet"]
+    (rows / plan.JOB_FILE).write_text("{}")
+    for source in (rows, rows / "a.parquet"):
+        fails(host_map(traps, "--in", source, "--out", rows, "--column", "x"), 2, "is where `--in` is")
+    assert sorted(path.name for path in rows.iterdir()) == ["_job.json", "a.parquet", "b.parquet"]
 
 
 def test_two_inputs_whose_outputs_would_have_one_name_are_refused(
