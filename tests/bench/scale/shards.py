@@ -24,6 +24,7 @@ MORE: Final = 5
 
 HAND: Final = """
 import os, sys
+sys.modules["pandas"] = None  # which `pyarrow.array` would load
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 import pyarrow as pa, pyarrow.parquet as pq
