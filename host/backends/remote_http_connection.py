@@ -32,7 +32,7 @@ def connected(remote: Remote, deadline: float) -> HTTPConnection:
     """
     context = _context(remote) if remote.has_tls else None
     made = _socket(remote, deadline)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # head and body are sent one after the other
     made.settimeout(remote.timeout)
     if context is None:
         connection = HTTPConnection(remote.host, remote.port)

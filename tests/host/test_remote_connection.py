@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from host.abi import NnErrno
+from host.backends.remote_http_connection import connected
 from host.errors import Condition
 from tests.host.guests import f32
-from tests.host.remotes import answer, by_grpc, compute, failed, guest, metadata_of, output
+from tests.host.remotes import address, answer, by_grpc, compute, failed, guest, metadata_of, output
 from tests.servers import wrong
 from tests.servers.wrong import RIGHT, Act, Asked, Heard, reply
 
@@ -263,9 +264,23 @@ def test_time_is_for_all_addresses_of_a_host(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    with deaf() as places, wrong.http(wrong.model()) as server:
+    with (
+        deaf() as places,
+        wrong.http(wrong.model()) as server,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always", ResourceWarning)
         resolving(monkeypatch, places[0], f"127.0.0.1:{server.port}")
         assert guest("v2+http://two:1/m,timeout=2").load_by_name(b"m") == 0
+    assert not caught
+
+
+def test_time_of_an_answer_is_not_that_of_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with wrong.http(wrong.model()) as server:
+        resolving(monkeypatch, f"127.0.0.1:{server.port}", "127.0.0.1:1")
+        made = connected(address("v2+http://two:1/m,timeout=60"), time.monotonic() + 60)
+        assert made.sock.gettimeout() == 60
+        made.close()
 
 
 def test_handshake_that_drips_does_not_lengthen_the_time() -> None:
