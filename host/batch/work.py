@@ -121,11 +121,8 @@ def _written(work: Work, shard: Shard, call: Callable[[bytes], bytes | Answer]) 
     done = _Count()
     try:
         with new.open("xb") as file:
-            begun = os.fstat(file.fileno())
             write(work, shard, call, file, done)
             file.flush()
-            # An input that changes from here on is newer than this, also when that was before it was read.
-            os.utime(file.fileno(), ns=(begun.st_atime_ns, begun.st_mtime_ns))
             os.fsync(file.fileno())
         new.replace(path)
     finally:
