@@ -98,10 +98,10 @@ def test_credential_as_a_name_in_an_answer_is_not_told(monkeypatch: pytest.Monke
 
 
 LEAKS: Final = {
-    "a name": lambda said: reply(output(name="n" * 60 + said)),
-    "a type": lambda said: reply(output(datatype="T" * 60 + said)),
-    "a type without data": lambda said: reply(output(datatype="T" * 60 + said, data=None)),
-    "a status": lambda said: b"X" * 60 + said.encode() + b"\r\n\r\n",
+    "a name": lambda said: reply(output(name="n" * 66 + said)),
+    "a type": lambda said: reply(output(datatype="T" * 66 + said)),
+    "a type without data": lambda said: reply(output(datatype="T" * 66 + said, data=None)),
+    "a status": lambda said: b"X" * 66 + said.encode() + b"\r\n\r\n",
     "a reason": lambda said: f"HTTP/1.1 500 {'r' * 380}{said}\r\nContent-Length: 0\r\n\r\n".encode(),
     "an error": lambda said: reply({"error": "e" * 370 + said}, 400),
     "a long error": lambda said: reply(b" " * ((1 << 16) - 20) + said.encode(), 400),

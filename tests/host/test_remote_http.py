@@ -67,6 +67,12 @@ def test_metadata_that_cannot_be(content: object) -> None:
     assert failed(made)[1].isprintable()
 
 
+def test_metadata_of_as_many_tensors_as_may_be() -> None:
+    many = {**METADATA, "inputs": [{"name": f"x{n}", **wrong.PORT} for n in range(1024)]}
+    with wrong.http(lambda _: reply(many)) as server:
+        assert guest(f"v2+http://127.0.0.1:{server.port}/m").load_by_name(b"m") == 0
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 404, 429, 500, 503])
 def test_status_at_load(status: int) -> None:
     with wrong.http(lambda _: reply({"error": "so it is"}, status)) as server:
@@ -123,6 +129,8 @@ LIES: Final = {
     "a size far too large": binary(size=1 << 40),
     "a header length too large": binary(length=1 << 40),
     "a header length that is none": binary(length="x"),
+    "a header length of more than there is": reply(RIGHT, Inference_Header_Content_Length="1000"),
+    "a header length of too many digits": binary(length="9" * 5000),
     "a negative header length": binary(length=-1),
     "compressed": reply(RIGHT, Content_Encoding="gzip"),
 }

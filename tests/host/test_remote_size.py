@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from host.backends.remote_tensors import answer_bytes, described
 from host.errors import Condition
 from tests.host.guests import f32
 from tests.host.remotes import compute, failed, guest
@@ -71,6 +72,26 @@ def test_outputs_say_how_long_an_answer_may_be() -> None:
     port["shape"] = [-1]
     with wrong.http(wrong.model(lambda _: said, {**METADATA, "outputs": [port]})) as server:
         assert not compute(f"v2+http://127.0.0.1:{server.port}/m").reports
+
+
+MIB: Final = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("outputs", "most"),
+    [
+        ([("y", "FP32", [2])], MIB + 64),
+        ([("y", "FP32", []), ("z", "UINT8", [3])], MIB + 128),
+        ([("y", "UINT8", [MIB])], 33 * MIB),
+        ([("y", "UINT8", [4 * MIB])], 65 * MIB),
+        ([("y", "FP64", [50, MIB])], 401 * MIB),
+        ([("y", "FP64", [MIB, MIB])], 1024 * MIB),
+        ([("y", "FP32", [2]), ("z", "UINT8", [-1])], 1024 * MIB),
+    ],
+)
+def test_outputs_may_come_as_bytes_or_as_numbers(outputs: list[tuple[object, ...]], most: int) -> None:
+    """Of 32 characters each, as long as all the JSON has at most 64 MiB."""
+    assert answer_bytes(described([("x", "FP32", [2])], outputs)) == most
 
 
 def test_answer_in_chunks_is_read() -> None:
