@@ -260,3 +260,10 @@ def test_reason_of_an_error(said: bytes, told: str) -> None:
     with wrong.http(wrong.model(lambda _: reply(said, 400))) as server:
         made = compute(f"v2+http://127.0.0.1:{server.port}/m")
     assert failed(made)[1].endswith(told)
+
+
+def test_reason_is_not_long() -> None:
+    with wrong.http(wrong.model(lambda _: reply({"error": "x" * 5000}, 400))) as server:
+        made = compute(f"v2+http://127.0.0.1:{server.port}/m")
+    assert failed(made)[1].endswith("x...")
+    assert len(failed(made)[1]) < 500
