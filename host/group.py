@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -39,24 +39,39 @@ class Group:
 
         `litter` has patterns of the files and folders that the guard removes if it comes to that.
         """
-        self._processes = ExitStack()
-        self._guard = self._processes.enter_context(subprocess.Popen(
+        self._guard = subprocess.Popen(
             [sys.executable, "-ISc", _GUARD.format(litter=litter)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             process_group=0,
-        ))  # fmt: skip
+        )  # fmt: skip
+        self._processes = [self._guard]
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | int
     ) -> subprocess.Popen[bytes]:
         """Start a process whose words go to `output`, as with `subprocess`; OSError when it cannot be."""
-        return self._processes.enter_context(subprocess.Popen(
+        process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             process_group=self._guard.pid,
-        ))  # fmt: skip
+        )  # fmt: skip
+        self._processes.append(process)
+        return process
 
     def close(self) -> None:
         """End at once what is left of it, and wait for the end of what was started."""
-        if self._guard.returncode is None:  # else another may have its number by now
+        if self._processes:  # else another may have its number by now
             os.killpg(self._guard.pid, signal.SIGKILL)
-            self._processes.close()
+            while self._processes:
+                _reap(self._processes.pop())
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process, but not with `Popen.wait`, which may never come back.
+
+    It needs a lock, and what a signal raised within `Popen.poll` may have left that taken.
+    """
+    for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
+        stream.close()
+    if process.returncode is None:
+        with suppress(ChildProcessError):
+            process.returncode = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
