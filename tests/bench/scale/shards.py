@@ -24,7 +24,13 @@ MORE: Final = 5
 
 HAND: Final = """
 import os, sys
-sys.modules["pandas"] = None  # which `pyarrow.array` would load
+
+class NoPandas:  # which pyarrow would load where it is installed
+    def find_spec(name, *_):
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoPandas)
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 import pyarrow as pa, pyarrow.parquet as pq
