@@ -1,4 +1,4 @@
-"""A group of processes: it ends, whatever is left of it. What a service makes of it is in test_serve_deaths."""
+"""A group of processes ends, whatever is left of it. What a service makes of it: test_serve_deaths."""
 
 from __future__ import annotations
 
