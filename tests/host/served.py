@@ -120,3 +120,11 @@ def asked(service: Service, record: bytes) -> tuple[int, str]:
     code, text = post(service, f"models/{service.name}/infer", json.dumps({"inputs": [given]}).encode())
     answer = json.loads(text)
     return code, answer["outputs"][0]["data"][0] if code == 200 else answer["error"]
+
+
+def is_answering(service: Service) -> bool:
+    """Return whether the echo guest answers; while there is no server it does not."""
+    try:
+        return asked(service, b"x") == (200, "x")
+    except OSError:
+        return False

@@ -25,7 +25,7 @@ from host.commands.serve import _STARTS
 from tests.host import models
 from tests.host.batches import alive, descendants, kill, until
 from tests.host.reactors import reactor
-from tests.host.served import START_SECONDS, Service, asked, grpc_client, post, serving
+from tests.host.served import START_SECONDS, Service, asked, grpc_client, is_answering, post, serving
 from tests.host.wasi import ROOT
 
 if TYPE_CHECKING:
@@ -154,14 +154,6 @@ def test_folder_is_locked_against_what_tidies_such_folders(
         with pytest.raises(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(descriptor)
-
-
-def is_answering(service: Service) -> bool:
-    """Return whether the echo guest answers; while there is no server it does not."""
-    try:
-        return asked(service, b"x") == (200, "x")
-    except OSError:
-        return False
 
 
 def test_request_that_ends_the_server_costs_no_service(triton_home: str, tmp_path: Path) -> None:

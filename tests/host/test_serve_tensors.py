@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -18,7 +19,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from host.lanes import LOST_MOST
 from tests.host.batches import until
 from tests.host.reactors import ECHO, NAME, reactor, when
-from tests.host.served import asked, get, grpc_client, serving
+from tests.host.served import asked, get, grpc_client, is_answering, serving
 from tests.host.wasi import SPIN, wait
 
 if TYPE_CHECKING:
@@ -292,6 +293,7 @@ def test_process_with_too_many_stuck_threads_is_replaced(triton_home: str, tmp_p
             assert "stuck for more than the 0.1 s" in text
             assert asked(service, b"x") == (200, "x")
         assert service.instances() == before
-        assert asked(service, b"~")[0] == 500
+        with suppress(OSError):  # Triton 2.51 went with the instance once, on a busy machine
+            assert asked(service, b"~")[0] == 500
         until(lambda: service.instances() and not service.instances() & before)
-        until(lambda: asked(service, b"x") == (200, "x"))
+        until(lambda: is_answering(service))
