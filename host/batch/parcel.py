@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
-from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from host.backends.remote_address import Remote
 from host.bulk import RecordError
-from host.group import Group
 from host.lanes import Answer, Lanes, Record, failed
 from host.models import files
 
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 _KEPT: Final = 4
 """Of how many parcels a process keeps what was made: a pipeline may have several guests."""
+
+_REMOVER: Final = """
+import os, shutil
+if os.fork():
+    os._exit(0)
+os.setsid()
+os.read(0, 1)  # nothing comes but the end
+shutil.rmtree({folder!r}, ignore_errors=True)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,24 @@ def opened(parcel: Parcel) -> Caller:
     if not parcel.models:
         return Caller(worker)
     folder = TemporaryDirectory(prefix="wasinn-")
-    guard = Group(escape(folder.name))  # Ray ends its processes in a way that leaves them no time
+    tie = _tied(folder.name)
     paths = {each.name: _written(Path(folder.name) / str(at), each) for at, each in enumerate(parcel.models)}
-    return Caller(worker.moved(paths), folder, guard)
+    return Caller(worker.moved(paths), folder, tie)
+
+
+def _tied(folder: str) -> IO[bytes]:
+    """Have a folder removed when what is returned is closed, at the latest with this process.
+
+    Ray ends its processes in a way that leaves them no time, and their children before: an orphan does it.
+    """
+    words = [sys.executable, "-ISc", _REMOVER.format(folder=folder)]
+    with ExitStack() as stack:
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        stack.callback(process.stdin.close)
+        process.wait()
+        stack.pop_all()
+    return process.stdin
 
 
 def _lane(worker: Worker, timeout: float) -> Lanes:

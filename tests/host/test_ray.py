@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,7 +100,7 @@ def test_same_command_goes_on_after_the_driver_is_killed(slow: Path, tmp_path: P
 
 
 def test_shard_that_kills_its_process_costs_itself_only(tmp_path: Path) -> None:
-    """The tries are finite. The model is there though its files went with the job."""
+    """The tries are finite. The model is there though its files went with the job, and goes afterwards."""
     folder = tmp_path / "in"
     folder.mkdir()
     for at in range(4):
@@ -108,7 +109,9 @@ def test_shard_that_kills_its_process_costs_itself_only(tmp_path: Path) -> None:
     words = (batches.rows_guest(tmp_path), "--in", folder, "--out", tmp_path / "out", "--rows-per-call", "9",
              "--graph", f"net={batches.model(tmp_path, batches.wild())}", "--env", "ROW_TYPE=i64",
              "--workers", "2", "--retries", "1", "--engine", "ray")  # fmt: skip
-    done = host_map(*words)
+    with TemporaryDirectory(prefix="w", dir="/tmp") as temporary:  # noqa: S108 - Ray's sockets want it short
+        done = host_map(*words, TMPDIR=temporary)
+        batches.until(lambda: not list(Path(temporary).glob("wasinn-*")))
     assert done.returncode == 3, done.stderr
     assert b"shard `1.parquet`: WorkerCrashedError" in done.stderr
     assert b"1 of 4 shards failed" in done.stderr
