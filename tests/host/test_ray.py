@@ -109,7 +109,7 @@ def test_shard_that_kills_its_process_costs_itself_only(tmp_path: Path) -> None:
     words = (batches.rows_guest(tmp_path), "--in", folder, "--out", tmp_path / "out", "--rows-per-call", "9",
              "--graph", f"net={batches.model(tmp_path, batches.wild())}", "--env", "ROW_TYPE=i64",
              "--workers", "2", "--retries", "1", "--engine", "ray")  # fmt: skip
-    with TemporaryDirectory(prefix="w", dir="/tmp") as temporary:  # noqa: S108 - Ray's sockets want it short
+    with TemporaryDirectory(prefix="w", dir="/tmp") as temporary:  # Ray wants it short
         done = host_map(*words, TMPDIR=temporary)
         batches.until(lambda: not list(Path(temporary).glob("wasinn-*")))
     assert done.returncode == 3, done.stderr
