@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from itertools import islice
 from types import MappingProxyType
@@ -38,6 +39,8 @@ _PATIENCE: Final = 10.0
 
 _AHEAD: Final = 256
 """How many shards Ray is given at a time; a cluster that grows by itself goes by those that wait."""
+
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class RayUnusableError(Exception):
@@ -83,7 +86,7 @@ def outcomes(
                 try:
                     yield ray.get(ref)
                 except ray.exceptions.RayError as error:
-                    yield Outcome(shard.name, problem=f"{type(error).__name__}: {_first_line(error)}")
+                    yield Outcome(shard.name, problem=f"{type(error).__name__}: {_reason(error)}")
     finally:
         ray.shutdown()
 
@@ -103,7 +106,7 @@ def started(workers: int | None, address: str | None) -> Any:  # noqa: ANN401 - 
         ray.init(log_to_driver=False, logging_level="error", **options)
     except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
         where = f"the cluster at `{address}`" if address else "Ray on this machine"
-        raise RayUnusableError(f"{where} does not answer: {_first_line(error)}") from error
+        raise RayUnusableError(f"{where} does not answer: {_reason(error)}") from error
     return ray
 
 
@@ -118,5 +121,8 @@ def _check_reached(address: str) -> None:
         raise RayUnusableError(f"the cluster at `{address}` does not answer: {error}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
+def _reason(error: Exception) -> str:
+    """Return the line of Ray's that says why: the first, or the last where it begins with a traceback."""
+    said = _COLOURS.sub("", str(error)).splitlines()
+    lines = [line.strip() for line in said if line.strip()] or ["no reason given"]
+    return lines[-1] if lines[0].startswith("ray::") else lines[0]

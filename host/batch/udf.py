@@ -73,10 +73,16 @@ class GuestUDF:
         """Return the table without the record's columns, and with `output` (binary) and `error` (text).
 
         One of the two is null in each row. ColumnsError when the record's columns do not do; BadGuestError
-        when the guest cannot be linked.
+        when the guest cannot be linked; StuckError when, with a `timeout`, more than eight rows stay in an
+        inference or a call of WASI: the next table has a fresh guest.
         """
         names = columns.chosen(table.schema, self._columns)
-        found = outputs(opened(self._parcel).call, columns.records(table, names), self._per_call)
+        caller = opened(self._parcel)
+        try:
+            found = outputs(caller.call, columns.records(table, names), self._per_call)
+        finally:
+            if caller.has_lost:
+                opened.cache_clear()
         return columns.answered(table, names, found)
 
 

@@ -31,6 +31,7 @@ TEMPORARY: Final = ".tmp"
 
 _OURS: Final = frozenset({"output", "output_base64", "error", "notes"})
 _INPUT: Final = "input"
+_PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +240,8 @@ def _read_file(path: Path) -> bytes | Answer:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             data = file.read(min(size, CALL_BYTES) + 1)  # what is read is allocated first
+            while size < len(data) <= CALL_BYTES and (more := file.read(_PIECE_BYTES)):  # as files of /proc
+                data += more
     except OSError as error:
         return unanswered(f"cannot be read: {error.strerror or error}")
     return unanswered("the file has more bytes than a call may have") if len(data) > CALL_BYTES else data

@@ -164,7 +164,8 @@ def lock(path: Path, file: BinaryIO | int) -> None:
 def write_job(job: Path, made_by: dict[str, object]) -> None:
     """Write a job file, whole or not at all, to the disk, even if the machine goes down next; OSError."""
     new = _new(job)
-    with new.open("w", encoding="utf-8") as file:
+    new.unlink(missing_ok=True)  # it may be a link to anything
+    with new.open("x", encoding="utf-8") as file:
         json.dump(made_by, file, indent=1)
         file.flush()
         os.fsync(file.fileno())

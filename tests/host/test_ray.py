@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import host
+from host.batch import on_ray
 from tests.host import batches, models
 from tests.host.batches import TRAPS, answered, host_map, shards, table
 from tests.host.wasi import ROOT
@@ -127,6 +128,18 @@ def test_tries_are_finite_when_memory_is_short(slow: Path, tmp_path: Path) -> No
     done = host_map(*words, **short)
     assert done.returncode == 3, done.stderr
     assert b"shard `in.parquet`: OutOfMemoryError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("\n  it is\nso\n", "it is"),
+        ("\x1b[36mray::run()\x1b[39m (pid=7)\n  File\nModuleNotFoundError: x\n\n", "ModuleNotFoundError: x"),
+        ("", "no reason given"),
+    ],
+)
+def test_one_line_of_what_ray_says_is_told(said: str, told: str) -> None:
+    assert on_ray._reason(Exception(said)) == told  # noqa: SLF001 - Ray says such things only when it fails
 
 
 def test_cluster_that_is_not_there_is_told(slow: Path, tmp_path: Path) -> None:

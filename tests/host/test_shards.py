@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import struct
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +21,6 @@ from tests.host.batches import COUNTS, answered, lines, shards, table
 from tests.host.reactors import ECHO, reactor, when
 from tests.host.shard_runs import fails, host_map
 from tests.host.wasi import SPIN, wait
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pa = batches.package("pyarrow")
 pq = batches.package("pyarrow.parquet")
@@ -67,6 +65,15 @@ def test_line_is_the_record_when_no_member_is_asked_for(traps: Path, tmp_path: P
         {"input": "in.ndjson:1", "output": '{"x": 1}'},
         {"input": "in.ndjson:2", "output_base64": base64.b64encode(b"\xff").decode()},
     ]
+
+
+def test_file_that_does_not_know_its_size_is_read_to_its_end(traps: Path, tmp_path: Path) -> None:
+    source = Path("/proc/self/limits")
+    assert source.stat().st_size == 0
+    assert host_map(traps, "--in", source, "--out", tmp_path / "out", "--format", "files").returncode == 0
+    (answer,) = map(json.loads, (tmp_path / "out/files-000000.jsonl").read_text().splitlines())
+    assert answer["output"].startswith("Limit")
+    assert answer["output"].count("\n") > 9
 
 
 def test_files_of_a_folder_are_records(traps: Path, tmp_path: Path) -> None:

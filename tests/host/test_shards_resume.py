@@ -69,6 +69,14 @@ def test_shards_of_an_input_that_others_took_the_place_of_are_done_again(traps: 
     assert [row["id"] for row in answered(out)] == [1000, 1001, 1002]
 
 
+def test_job_file_is_not_written_through_a_link(traps: Path, rows: Path, tmp_path: Path) -> None:
+    (out := tmp_path / "out").mkdir()
+    (victim := tmp_path / "victim").write_text("mine")
+    (out / f"{plan.JOB_FILE}.new").symlink_to(victim)
+    assert host_map(traps, "--in", rows, "--out", out, "--column", "x").returncode == 0
+    assert victim.read_text() == "mine"
+
+
 def test_same_names_in_another_folder_are_another_job(traps: Path, rows: Path, tmp_path: Path) -> None:
     words = ("--out", tmp_path / "out", "--column", "x")
     assert host_map(traps, "--in", rows, *words).returncode == 0

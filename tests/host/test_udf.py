@@ -13,9 +13,11 @@ import pytest
 
 import host
 from host.batch.columns import ColumnsError
+from host.lanes import LOST_MOST, StuckError
 from tests.host import batches, models
 from tests.host.batches import TRAPS
-from tests.host.wasi import ROOT
+from tests.host.reactors import ECHO, reactor, when
+from tests.host.wasi import ROOT, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +63,16 @@ def test_models_that_came_along_go_with_the_process(tmp_path: Path, end: str) ->
     )  # fmt: skip
     assert done.stdout == b"1\n"
     batches.until(lambda: not list(there.iterdir()))
+
+
+def test_stuck_rows_cost_no_later_table() -> None:
+    """Of those in one table nine are too many; afterwards the guest is a fresh one."""
+    stuck = reactor(when("~", wait(600) + ECHO, ECHO), pages=16)
+    udf = host.GuestUDF(stuck, columns=["x"], timeout=0.05)
+    with pytest.raises(StuckError):
+        udf(pa.table({"x": ["~"] * (LOST_MOST + 1)}))
+    assert udf(pa.table({"x": ["a"]})).to_pylist() == [{"output": b"a", "error": None}]
+    assert udf(pa.table({"x": ["~", "b"]})).column("output").to_pylist() == [None, b"b"]
 
 
 def test_no_process_of_a_run_loads_pandas(traps: Path, tmp_path: Path) -> None:
