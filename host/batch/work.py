@@ -117,7 +117,7 @@ def counted(work: Work, path: Path) -> Outcome | None:
 def _written(work: Work, shard: Shard, call: Callable[[bytes], bytes | Answer]) -> _Count:
     path = work.out / shard.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY}")
+    new = path.with_name(f".{uuid4().hex}{TEMPORARY}")
     write = {plan.PARQUET: _parquet, plan.LINES: _lines, plan.FILES: _files}[work.format]
     done = _Count()
     try:

@@ -220,7 +220,8 @@ def _check_shards(out: Path, found: Plan) -> None:
 def _sweep(out: Path) -> None:
     """Take away what was not written to its end."""
     for path in out.rglob(f".*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 def _kept(work: Work, shard: Shard) -> Outcome | None:

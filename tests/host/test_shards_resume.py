@@ -69,6 +69,16 @@ def test_shards_of_an_input_that_others_took_the_place_of_are_done_again(traps: 
     assert [row["id"] for row in answered(out)] == [1000, 1001, 1002]
 
 
+def test_names_as_long_as_can_be_have_their_output(traps: Path, rows: Path, tmp_path: Path) -> None:
+    """And a folder that is called like a temporary file harms nothing."""
+    (rows / "a.parquet").rename(rows / f"{'a' * 240}.parquet")
+    words = (traps, "--in", rows, "--out", tmp_path / "out", "--column", "x")
+    assert host_map(*words).returncode == 0
+    assert len(answered(tmp_path / "out")) == 10
+    (tmp_path / "out/.d.tmp").mkdir()
+    assert host_map(*words).returncode == 0
+
+
 def test_job_file_is_not_written_through_a_link(traps: Path, rows: Path, tmp_path: Path) -> None:
     (out := tmp_path / "out").mkdir()
     (victim := tmp_path / "victim").write_text("mine")

@@ -102,6 +102,10 @@ def test_no_process_of_a_run_loads_pandas(traps: Path, tmp_path: Path) -> None:
         (pa.array([[1], [2], [4]], pa.list_(pa.uint8(), 1)).slice(1, 1), [b"\2"]),
         (pa.chunked_array([["a"], ["b", "c"]]).slice(1), [b"b", b"c"]),
         (pa.array([b"ab", b"cd"], pa.binary(2)), [b"ab", b"cd"]),
+        (pa.array([b"ab", b"cd"], pa.binary(2)).slice(1), [b"cd"]),
+        (pa.array([1, 2, 3], pa.int16()).slice(1), [b"\2\0", b"\3\0"]),
+        (pa.array(["a", None, "bc"], pa.large_string()), [b"a", None, b"bc"]),
+        (pa.array([b"a", b"bc"], pa.large_binary()), [b"a", b"bc"]),
         (pa.array([], pa.string()), []),
     ],
 )
